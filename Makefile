@@ -1,0 +1,40 @@
+# The front door. What it opens is CMake (CMakePresets.json) and tools/.
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+
+.PHONY: demo test bench install release format tidy clean help
+
+demo: ## build the library and run examples/demo
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory release
+	@build/release/examples/demo
+
+release: ## build the library and the examples, in build/release
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	cmake --build --preset release -j $(JOBS)
+
+test: ## every check there is; "tools/test.sh dev" is the quick one
+	@tools/setup.sh test
+	@tools/test.sh
+
+bench: ## measure
+	@tools/setup.sh bench
+	@cmake --preset release -DCIO_BENCH=ON
+	@cmake --build --preset release -j $(JOBS)
+	@build/release/bench/bench
+
+install: release ## install under PREFIX (/usr/local), below DESTDIR if given
+	@cmake --install build/release --prefix $(PREFIX)
+
+format: ## lay out the sources with clang-format
+	@find include src tests examples bench -name '*.[ch]' | xargs clang-format -i
+
+tidy: ## clang-tidy over src/
+	@tools/test.sh tidy
+
+clean: ## remove all that was built
+	@rm -rf build
+
+help: ## this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

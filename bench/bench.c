@@ -1,0 +1,241 @@
+/* Runs every benchmark on every subject, interleaved, and reports medians.
+ *
+ * Rounds are the outer loop: a neighbour that is busy for a minute then spoils one sample of each row, not all samples of
+ * one row. Within a bench the subjects take turns at being first. */
+#include "bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+const char *const subject_names[N_SUBJECTS] = {
+    [CIO] = "cio", [ST] = "st", [UV] = "uv", [HAND] = "hand"};
+const char *const subject_programs[N_SUBJECTS] = {
+    [CIO] = "bench_cio", [ST] = "bench_st", [UV] = "bench_uv", [HAND] = "bench_epoll"};
+
+enum {
+    B_CIO = 1 << CIO,
+    B_ST = 1 << ST,
+    B_UV = 1 << UV,
+    B_HAND = 1 << HAND,
+    B_TASKS = B_CIO | B_ST,
+    B_ALL = (1 << N_SUBJECTS) - 1
+};
+
+/* clang-format off */
+#define NS(row) {{"time", row, "ns"}}
+#define ECHO_CELL(n, bytes) {#n " " #bytes, ECHO, B_ALL, {{"cpu", "echo-" #n "x" #bytes, "us"}}}
+
+const struct bench benches[] = {
+    /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
+    {"switch 1", PLAIN, B_ALL, NS("switch-1")},
+    {"switch 1000", PLAIN, B_ALL, NS("switch-1000")},
+    {"switch 10000", PLAIN, B_ALL, NS("switch-10000")},
+    {"switch 100000", PLAIN, B_ALL, NS("switch-100000")},
+    /* The same from four frames deep, with live data in them: what a real program's switch costs. */
+    {"switch-deep 1", PLAIN, B_TASKS | B_HAND, NS("switch-deep-1")},
+    {"switch-deep 1000", PLAIN, B_TASKS | B_HAND, NS("switch-deep-1000")},
+    {"switch-deep 10000", PLAIN, B_TASKS | B_HAND, NS("switch-deep-10000")},
+    {"switch-deep 100000", PLAIN, B_TASKS | B_HAND, NS("switch-deep-100000")},
+
+    {"spawn 1", PLAIN, B_TASKS, NS("spawn-await")},
+    {"spawn 1000", PLAIN, B_TASKS, NS("spawn-1000-await-all")},
+
+    /* Create and cancel. cio_call_later reads the clock; cio_call_at and libuv (cached time) do not. */
+    {"clock", PLAIN, B_ALL, NS("clock-read")},
+    {"timer 0", PLAIN, B_CIO, NS("timer-later-0")},
+    {"timer 1000000", PLAIN, B_CIO, NS("timer-later-1000000")},
+    {"timer-at 0", PLAIN, B_CIO | B_UV, NS("timer-at-0")},
+    {"timer-at 1000000", PLAIN, B_CIO | B_UV, NS("timer-at-1000000")},
+
+    /* A million sleeps of one to two seconds: processor time from start to fire, and bytes while
+     * all are parked. libuv's are timers without a stack. */
+    {"sleep 1000000",
+     HEAVY,
+     B_CIO | B_ST | B_UV,
+     {{"cpu", "sleep-1000000", "ns"}, {"resident", "parked-1000000", "B"}}},
+
+    /* From another thread: a million wakes as fast as they go, and one wake there and back. */
+    {"wake-burst", PLAIN, B_CIO | B_UV | B_HAND, NS("wake-burst")},
+    {"wake-send", PLAIN, B_UV, NS("wake-bare-async-send")},
+    {"wake-pingpong", PLAIN, B_CIO | B_UV | B_HAND, NS("wake-round-trip")},
+
+    /* Server processor time a request, one request in flight on each connection. */
+    ECHO_CELL(1, 64),
+    ECHO_CELL(1, 1024),
+    ECHO_CELL(1, 16384),
+    ECHO_CELL(50, 64),
+    ECHO_CELL(50, 1024),
+    ECHO_CELL(50, 16384),
+    ECHO_CELL(1000, 64),
+    ECHO_CELL(1000, 1024),
+    ECHO_CELL(1000, 16384),
+};
+/* clang-format on */
+const size_t n_benches = sizeof benches / sizeof benches[0];
+
+enum { HEAVY_ROUNDS = 3 };
+
+static struct result results[sizeof benches / sizeof benches[0]][N_SUBJECTS];
+
+bool bench_selected(const struct bench *b, const struct options *o)
+{
+    if (!o->only)
+        return true;
+    for (int m = 0; m < BENCH_MAX_METRICS && b->metrics[m].key; m++)
+        if (strstr(b->metrics[m].row, o->only))
+            return true;
+    return false;
+}
+
+static bool round_is_due(const struct bench *b, const struct options *o, int round)
+{
+    int rounds = b->kind != HEAVY ? o->rounds : o->quick ? 1 : HEAVY_ROUNDS;
+    return bench_selected(b, o) && round < o->rounds && round < rounds;
+}
+
+static void progress(const struct options *o, int round, const char *row, const char *subject)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[Kround %d of %d: %s, %s", round + 1, o->rounds, row, subject);
+}
+
+static void run_bench(size_t index, const struct options *o, int round)
+{
+    const struct bench *b = &benches[index];
+    for (int i = 0; i < N_SUBJECTS; i++) {
+        enum subject s = (enum subject)((i + round) % N_SUBJECTS);
+        struct result *r = &results[index][s];
+        if (!(b->subjects & 1U << s) || r->absent || r->failed)
+            continue;
+        progress(o, round, b->metrics[0].row, subject_names[s]);
+        measure(b, s, o, r);
+    }
+}
+
+/* A peer that is not installed leaves its column empty, and the report says so. */
+static void mark_missing_subjects(void)
+{
+    for (int s = 0; s < N_SUBJECTS; s++) {
+        if (run_exists(subject_programs[s]))
+            continue;
+        fprintf(stderr, "bench: %s was not built: %s is left out\n", subject_programs[s],
+                subject_names[s]);
+        for (size_t b = 0; b < n_benches; b++)
+            results[b][s].absent = true;
+    }
+}
+
+static void run_rounds(const struct options *o)
+{
+    for (int round = 0; round < o->rounds; round++) {
+        for (size_t b = 0; b < n_benches; b++)
+            if (round_is_due(&benches[b], o, round))
+                run_bench(b, o, round);
+        if (!isatty(STDERR_FILENO))
+            fprintf(stderr, "round %d of %d done\n", round + 1, o->rounds);
+    }
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+}
+
+static bool anything_failed(void)
+{
+    for (size_t b = 0; b < n_benches; b++)
+        for (int s = 0; s < N_SUBJECTS; s++)
+            if (results[b][s].failed)
+                return true;
+    return false;
+}
+
+static void usage(FILE *f)
+{
+    fprintf(
+        f,
+        "usage: bench [--rounds N] [--only SUBSTRING] [--quick] [-o FILE]\n"
+        "  --rounds N        take the median of N samples (default 7; the million rows at most 3)\n"
+        "  --only SUBSTRING  run the benches of which a row's name contains this\n"
+        "  --quick           three rounds, shorter echo windows, the million rows once\n"
+        "  -o FILE           write the JSON there (default build/bench.json)\n");
+}
+
+/* 0, 1 when the program has said all it should, or -1 on nonsense. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"rounds", required_argument, NULL, 'r'}, {"only", required_argument, NULL, 'n'},
+        {"quick", no_argument, NULL, 'q'},        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},         {0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "r:n:qo:h", names, NULL)) != -1) {
+        switch (c) {
+        case 'r':
+            o->rounds = atoi(optarg);
+            if (o->rounds < 1)
+                return -1;
+            break;
+        case 'n': o->only = optarg; break;
+        case 'q': o->quick = true; break;
+        case 'o': o->json_path = optarg; break;
+        case 'h': usage(stdout); return 1;
+        default: return -1;
+        }
+    }
+    if (o->rounds == 0)
+        o->rounds = o->quick ? 3 : 7;
+    return o->rounds > BENCH_MAX_ROUNDS || optind != argc ? -1 : 0;
+}
+
+/* A thousand connections and their other ends need more than the usual 1 024 descriptors. */
+static void raise_fd_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+/* Minutes of measuring should not end in a file that cannot be written. */
+static bool can_write(const char *path)
+{
+    FILE *f = fopen(path, "a");
+    return f && fclose(f) == 0;
+}
+
+static bool anything_selected(const struct options *o)
+{
+    for (size_t b = 0; b < n_benches; b++)
+        if (bench_selected(&benches[b], o))
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.json_path = "build/bench.json"};
+    int rc = parse_options(&o, argc, argv);
+    if (rc < 0)
+        usage(stderr);
+    if (rc)
+        return rc < 0 ? 2 : 0;
+    if (!anything_selected(&o)) {
+        fprintf(stderr, "bench: no row's name contains \"%s\"\n", o.only);
+        return 2;
+    }
+    raise_fd_limit();
+    mark_missing_subjects();
+    if (can_write(o.json_path)) {
+        run_rounds(&o);
+        report_table(results, &o);
+    }
+    if (report_json(results, o.json_path) < 0) {
+        fprintf(stderr, "bench: %s: %s\n", o.json_path, strerror(errno));
+        return 1;
+    }
+    return anything_failed() ? 1 : 0;
+}

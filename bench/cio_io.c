@@ -1,0 +1,98 @@
+/* Ourselves: wakes from another thread, and the echo server. */
+#include "subject.h"
+#include "subject_cio.h"
+#include "wake.h"
+
+/* Wakes: cio_call_soon_threadsafe() carries a call, so nothing is needed beside it. */
+
+struct waking {
+    struct wake wake;
+    cio_loop *loop;
+    cio_future *finished;
+    cio_handle handles[WAKE_IN_FLIGHT];
+    cio_callback *arrived;
+    void (*start)(struct wake *);
+};
+
+static void post_call(struct wake *w, long i)
+{
+    struct waking *k = (struct waking *)w;
+    cio_handle *h = &k->handles[i % WAKE_IN_FLIGHT];
+    check(cio_call_soon_threadsafe(k->loop, h, k->arrived, k), "cio_call_soon_threadsafe");
+}
+
+static void finish(struct waking *k)
+{
+    check(cio_set_result(k->finished, 0, NULL), "cio_set_result");
+}
+
+static void arrived_burst(void *arg)
+{
+    struct waking *k = arg;
+    if (wake_arrived_burst(&k->wake))
+        finish(k);
+}
+
+static void arrived_pingpong(void *arg)
+{
+    struct waking *k = arg;
+    if (wake_arrived_pingpong(&k->wake))
+        finish(k);
+}
+
+static int wake_main(void *arg)
+{
+    struct waking *k = arg;
+    k->loop = cio_get_running_loop();
+    k->finished = cio_future_new();
+    k->wake.post = post_call;
+    k->start(&k->wake);
+    check(cio_await(k->finished), "cio_await");
+    wake_finish(&k->wake);
+    return 0;
+}
+
+void bench_wake_burst(long n)
+{
+    static struct waking k = {.start = wake_start_burst, .arrived = arrived_burst};
+    (void)n;
+    run_main(wake_main, &k);
+}
+
+void bench_wake_pingpong(long n)
+{
+    static struct waking k = {.start = wake_start_pingpong, .arrived = arrived_pingpong};
+    (void)n;
+    run_main(wake_main, &k);
+}
+
+/* The echo server, as one writes it: a task for each connection, its buffer on its stack. */
+
+static int serve(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char buffer[ECHO_BUFFER];
+    ssize_t n;
+    while ((n = cio_sock_recv(fd, buffer, sizeof buffer)) > 0)
+        if (cio_sock_sendall(fd, buffer, (size_t)n) < 0)
+            break;
+    return cio_sock_close(fd);
+}
+
+static int listen_main(void *arg)
+{
+    int listener = subject_listen();
+    int fd;
+    (void)arg;
+    while ((fd = cio_sock_accept(listener, NULL, NULL)) >= 0) {
+        subject_nodelay(fd);
+        start_detached(serve, (void *)(intptr_t)fd);
+    }
+    return fd;
+}
+
+void bench_echo(long n)
+{
+    (void)n;
+    run_main(listen_main, NULL);
+}

@@ -1,0 +1,174 @@
+/* The load of the echo benches: `bench_load PID PORT CONNECTIONS BYTES SECONDS`.
+ *
+ * Each connection keeps one request in flight. Every byte that comes back is compared. The server's cost is read from
+ * its processor clock (user and system time) at both ends of the window, so that starting up and accepting cost it
+ * nothing and it needs no code for being measured. */
+#include "subject.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATTERN_SHIFTS = 251, MAX_EVENTS = 512 };
+
+struct connection {
+    int fd;
+    unsigned shift; /* this request is the pattern from here on */
+    size_t sent;
+    size_t received;
+    bool wants_write;
+};
+
+static size_t message_bytes;
+static unsigned char *pattern; /* message_bytes + PATTERN_SHIFTS pseudo-random bytes */
+static unsigned char *incoming;
+static int epoll_fd;
+static long answered;
+static clockid_t server_clock;
+
+static void make_pattern(void)
+{
+    unsigned x = 12345;
+    pattern = malloc(message_bytes + PATTERN_SHIFTS);
+    incoming = malloc(message_bytes);
+    for (size_t i = 0; i < message_bytes + PATTERN_SHIFTS; i++) {
+        x = x * 1664525 + 1013904223;
+        pattern[i] = (unsigned char)(x >> 24);
+    }
+}
+
+static void watch(struct connection *c, int operation)
+{
+    struct epoll_event e = {.events = EPOLLIN | (c->wants_write ? (uint32_t)EPOLLOUT : 0),
+                            .data = {.ptr = c}};
+    if (epoll_ctl(epoll_fd, operation, c->fd, &e) < 0)
+        subject_fail("epoll_ctl: %s", strerror(errno));
+}
+
+static void send_more(struct connection *c)
+{
+    ssize_t n = send(c->fd, pattern + c->shift + c->sent, message_bytes - c->sent, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN)
+        subject_fail("send: %s", strerror(errno));
+    c->sent += n > 0 ? (size_t)n : 0;
+    bool wants_write = c->sent < message_bytes;
+    if (wants_write != c->wants_write) {
+        c->wants_write = wants_write;
+        watch(c, EPOLL_CTL_MOD);
+    }
+}
+
+static void next_request(struct connection *c)
+{
+    c->shift = (c->shift + 1) % PATTERN_SHIFTS;
+    c->sent = 0;
+    c->received = 0;
+    send_more(c);
+}
+
+static void receive(struct connection *c)
+{
+    ssize_t n = recv(c->fd, incoming, message_bytes - c->received, 0);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0)
+        subject_fail("the server hung up: %s", n < 0 ? strerror(errno) : "end of file");
+    if (memcmp(incoming, pattern + c->shift + c->received, (size_t)n) != 0)
+        subject_fail("the server sent back something else");
+    c->received += (size_t)n;
+    if (c->received < message_bytes)
+        return;
+    answered++;
+    next_request(c);
+}
+
+static void connect_all(struct connection *all, int n, int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    for (int i = 0; i < n; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
+            subject_fail("connection %d: %s", i, strerror(errno));
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+        subject_nodelay(fd);
+        all[i] = (struct connection){.fd = fd, .shift = (unsigned)i % PATTERN_SHIFTS};
+        watch(&all[i], EPOLL_CTL_ADD);
+    }
+}
+
+/* Serves the connections until the wall clock says so. */
+static void drive(int64_t until_ns)
+{
+    struct epoll_event events[MAX_EVENTS];
+    while (wall_ns() < until_ns) {
+        int n = epoll_wait(epoll_fd, events, MAX_EVENTS, 1000);
+        if (n == 0)
+            subject_fail("no answer for a second");
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (events[i].events & EPOLLOUT)
+                send_more(c);
+            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                receive(c);
+        }
+    }
+}
+
+static int64_t server_ns(void)
+{
+    struct timespec t;
+    if (clock_gettime(server_clock, &t) < 0)
+        subject_fail("the server's clock: %s", strerror(errno));
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void measure_window(double seconds)
+{
+    int64_t window_ns = (int64_t)(seconds * 1e9);
+    drive(wall_ns() + window_ns / 3); /* warm: windows, buffers, branch predictors */
+    long answered_before = answered;
+    int64_t cpu_before_ns = server_ns();
+    int64_t begin_ns = wall_ns();
+    drive(begin_ns + window_ns);
+    int64_t end_ns = wall_ns();
+    double cpu_us = (double)(server_ns() - cpu_before_ns) / 1e3;
+    double requests = (double)(answered - answered_before);
+    if (requests == 0)
+        subject_fail("not one request was answered");
+    subject_value("cpu", cpu_us / requests);
+    subject_value("rate", requests / ((double)(end_ns - begin_ns) / 1e9));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fprintf(stderr, "usage: %s PID PORT CONNECTIONS BYTES SECONDS\n", argv[0]);
+        return 2;
+    }
+    int n = atoi(argv[3]);
+    message_bytes = (size_t)atol(argv[4]);
+    if (n < 1 || message_bytes < 1)
+        subject_fail("connections and bytes must be positive");
+    int rc = clock_getcpuclockid((pid_t)atoi(argv[1]), &server_clock);
+    if (rc != 0)
+        subject_fail("the server's clock: %s", strerror(rc));
+    make_pattern();
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct connection *all = calloc((size_t)n, sizeof *all);
+    connect_all(all, n, atoi(argv[2]));
+    for (int i = 0; i < n; i++)
+        send_more(&all[i]);
+    measure_window(atof(argv[5]));
+    return 0;
+}

@@ -1,0 +1,111 @@
+/* One sample: run a subject once and read its values. */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SERVER_CPU = 0, LOAD_CPU = 1 };
+
+static const double patience_seconds = 180;
+
+static void fail(struct result *out, const char *why)
+{
+    out->failed = true;
+    snprintf(out->why, sizeof out->why, "%s", why);
+}
+
+static int find_metric(const struct bench *b, const char *key)
+{
+    for (int i = 0; i < BENCH_MAX_METRICS && b->metrics[i].key; i++)
+        if (strcmp(b->metrics[i].key, key) == 0)
+            return i;
+    return -1;
+}
+
+/* Reads `value KEY NUMBER` lines to the end of the output. How many were understood, or -1 when it hangs. */
+static int read_values(struct run *r, const struct bench *b, struct result *out)
+{
+    char line[256];
+    int found = 0;
+    int more;
+    while ((more = run_line(r, line, sizeof line, patience_seconds)) > 0) {
+        char key[64];
+        double value;
+        if (sscanf(line, "value %63s %lf", key, &value) != 2)
+            continue;
+        int i = find_metric(b, key);
+        if (i < 0 || out->metrics[i].count == BENCH_MAX_ROUNDS)
+            continue;
+        out->metrics[i].values[out->metrics[i].count++] = value;
+        found++;
+    }
+    return more < 0 ? -1 : found;
+}
+
+/* Takes the values of a process that has been started, and its end. */
+static void collect(struct run *r, const struct bench *b, struct result *out)
+{
+    char why[sizeof out->why] = "";
+    int found = read_values(r, b, out);
+    if (found < 0) {
+        run_kill(r);
+        fail(out, "took too long");
+        return;
+    }
+    switch (run_end(r, why, sizeof why)) {
+    case ENDED_ABSENT:
+        out->absent = true;
+        snprintf(out->why, sizeof out->why, "%s", why);
+        break;
+    case ENDED_BADLY: fail(out, why); break;
+    case ENDED_WELL:
+        if (found == 0)
+            fail(out, "printed no value that this bench knows");
+        break;
+    }
+}
+
+static void measure_plain(const struct bench *b, enum subject s, struct result *out)
+{
+    struct run r;
+    if (run_start(&r, subject_programs[s], b->args, -1) < 0)
+        fail(out, strerror(errno));
+    else
+        collect(&r, b, out);
+}
+
+/* The server says its port; the load generator reads the server's processor clock around its own window. */
+static void measure_echo(const struct bench *b, enum subject s, const struct options *o,
+                         struct result *out)
+{
+    struct run server, load;
+    char line[256] = "";
+    char args[128];
+    int port;
+
+    if (run_start(&server, subject_programs[s], "echo", SERVER_CPU) < 0) {
+        fail(out, strerror(errno));
+        return;
+    }
+    if (run_line(&server, line, sizeof line, 10) <= 0 || sscanf(line, "port %d", &port) != 1) {
+        run_kill(&server);
+        fail(out, "the server told no port");
+        return;
+    }
+    snprintf(args, sizeof args, "%d %d %s %s", (int)server.pid, port, b->args,
+             o->quick ? "0.2" : "0.4");
+    if (run_start(&load, "bench_load", args, LOAD_CPU) < 0)
+        fail(out, strerror(errno));
+    else
+        collect(&load, b, out);
+    run_kill(&server);
+}
+
+void measure(const struct bench *b, enum subject s, const struct options *o, struct result *out)
+{
+    if (b->kind == ECHO)
+        measure_echo(b, s, o, out);
+    else
+        measure_plain(b, s, out);
+}

@@ -1,0 +1,25 @@
+/* The modes of our own subject, by file. */
+#ifndef BENCH_SUBJECT_CIO_H
+#define BENCH_SUBJECT_CIO_H
+
+#include <cio.h>
+
+/* cio_run(), and a failure is the subject's. */
+void run_main(cio_coroutine *main_task, void *arg);
+/* Starts a task that nobody awaits. */
+void start_detached(cio_coroutine *fn, void *arg);
+/* Ends the subject as a failure when rc is an error. */
+void check(int rc, const char *what);
+
+/* cio_timers.c */
+void bench_clock(long n);
+void bench_timer_later(long n);
+void bench_timer_at(long n);
+void bench_sleep(long n);
+
+/* cio_io.c */
+void bench_wake_burst(long n);
+void bench_wake_pingpong(long n);
+void bench_echo(long n);
+
+#endif

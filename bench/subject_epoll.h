@@ -1,0 +1,8 @@
+/* The modes of the hand-written subject that have a file of their own. */
+#ifndef BENCH_SUBJECT_EPOLL_H
+#define BENCH_SUBJECT_EPOLL_H
+
+void bench_switch(long n);
+void bench_switch_deep(long n);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * port_scan: which TCP ports of a host are open? Many are tried at once, but never more than a
+ * given number, and none for longer than a given time.
+ *
+ *     port_scan 127.0.0.1 1 1024
+ *
+ * Scan only hosts that are yours.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cio.h>
+
+struct scan {
+    struct sockaddr_storage address; /* the port is filled in by each probe */
+    socklen_t address_size;
+    size_t concurrency;
+    double timeout; /* seconds per port */
+};
+
+struct probe {
+    const struct scan *scan;
+    uint16_t port;
+    int rc; /* what came of it */
+};
+
+/* Opens a connection and drops it. */
+static int try_to_connect(void *arg)
+{
+    struct probe *p = arg;
+    struct sockaddr_storage address = p->scan->address;
+    if (address.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address)->sin6_port = htons(p->port);
+    else
+        ((struct sockaddr_in *)&address)->sin_port = htons(p->port);
+
+    int fd = cio_sock_open(address.ss_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    int rc = cio_sock_connect(fd, (struct sockaddr *)&address, p->scan->address_size);
+    cio_sock_close(fd);
+    return rc;
+}
+
+/* Canceled (^C), it says so, and cio_map() stops; everything else is a result like another. */
+static int probe(void *arg)
+{
+    struct probe *p = arg;
+    p->rc = cio_wait_for(try_to_connect, p, p->scan->timeout);
+    return p->rc == CIO_ECANCELED ? p->rc : 0;
+}
+
+struct job {
+    struct scan scan;
+    struct probe *probes;
+    size_t n;
+};
+
+static int scan_all(void *arg)
+{
+    struct job *job = arg;
+    return cio_map(probe, job->probes, job->n, sizeof job->probes[0], job->scan.concurrency);
+}
+
+static void report(const struct job *job)
+{
+    size_t n_open = 0, n_refused = 0, n_silent = 0, n_failed = 0;
+    int failure = 0;
+    for (size_t i = 0; i < job->n; i++) {
+        const struct probe *p = &job->probes[i];
+        if (p->rc == 0) {
+            printf("%d open\n", p->port);
+            n_open++;
+        } else if (p->rc == -ECONNREFUSED) {
+            n_refused++;
+        } else if (p->rc == CIO_ETIMEDOUT || p->rc == -ETIMEDOUT) {
+            n_silent++;
+        } else if (p->rc != CIO_ECANCELED) {
+            n_failed++;
+            failure = p->rc;
+        }
+    }
+    printf("%zu open, %zu refused, %zu silent, %zu failed\n", n_open, n_refused, n_silent,
+           n_failed);
+    if (failure)
+        fprintf(stderr, "port_scan: the last failure: %s\n", cio_strerror(failure));
+}
+
+static const char usage_text[] =
+    "usage: port_scan [options] ADDRESS FIRST LAST\n"
+    "Prints which TCP ports from FIRST to LAST are open at an IPv4 or IPv6 address.\n"
+    "\n"
+    "  --concurrency N   at most so many at once (100)\n"
+    "  --timeout S       wait so many seconds for each (1)\n"
+    "  --help            this text\n";
+
+_Noreturn static void refuse(const char *what, const char *value)
+{
+    fprintf(stderr, "port_scan: %s: %s (see --help)\n", what, value);
+    exit(2);
+}
+
+static long parse_number(const char *what, const char *text, long max)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end || n < 1 || n > max)
+        refuse(what, text);
+    return n;
+}
+
+static void parse_address(struct scan *scan, const char *text)
+{
+    struct sockaddr_in *four = (struct sockaddr_in *)&scan->address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&scan->address;
+    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        scan->address_size = sizeof *four;
+    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+        six->sin6_family = AF_INET6;
+        scan->address_size = sizeof *six;
+    } else {
+        refuse("not an IPv4 or IPv6 address", text);
+    }
+}
+
+static void parse_options(struct job *job, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"concurrency", required_argument, NULL, 'c'},
+        {"timeout", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct scan *scan = &job->scan;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        char *end = NULL;
+        switch (c) {
+        case 'c': scan->concurrency = (size_t)parse_number("bad concurrency", optarg, 10000); break;
+        case 't':
+            scan->timeout = strtod(optarg, &end);
+            if (end == optarg || *end || !(scan->timeout > 0))
+                refuse("bad timeout", optarg);
+            break;
+        case 'h': fputs(usage_text, stdout); exit(0);
+        default: fputs("port_scan: --help lists the options\n", stderr); exit(2);
+        }
+    }
+    if (argc - optind != 3) {
+        fputs(usage_text, stderr);
+        exit(2);
+    }
+    parse_address(scan, argv[optind]);
+    long first = parse_number("bad port", argv[optind + 1], 65535);
+    long last = parse_number("bad port", argv[optind + 2], 65535);
+    if (last < first)
+        refuse("the last port is before the first", argv[optind + 2]);
+
+    job->n = (size_t)(last - first + 1);
+    job->probes = calloc(job->n, sizeof job->probes[0]);
+    for (size_t i = 0; job->probes && i < job->n; i++)
+        job->probes[i] = (struct probe){
+            .scan = scan, .port = (uint16_t)((size_t)first + i), .rc = CIO_ECANCELED};
+}
+
+int main(int argc, char **argv)
+{
+    static struct job job = {.scan = {.concurrency = 100, .timeout = 1}};
+    parse_options(&job, argc, argv);
+    int rc = job.probes ? cio_run(scan_all, &job) : -ENOMEM;
+    if (rc == 0 || rc == -EINTR)
+        report(&job);
+    else
+        fprintf(stderr, "port_scan: %s\n", cio_strerror(rc));
+    free(job.probes);
+    return rc == -EINTR ? 130 : rc < 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * cio: asyncio, in C. This header is the whole public API; each subject has a header of its own,
+ * named as asyncio names its chapters.
+ */
+#ifndef CIO_H
+#define CIO_H
+
+#include <cio/error.h>
+#include <cio/future.h>
+#include <cio/group.h>
+#include <cio/loop.h>
+#include <cio/memory.h>
+#include <cio/runner.h>
+#include <cio/socket.h>
+#include <cio/task.h>
+#include <cio/timeout.h>
+#include <cio/version.h>
+#include <cio/wait.h>
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Errors. Every function that can fail returns a negative int: a negated errno for what the system
+ * said, or one of the codes below for what cio itself has to say. errno is never how an error is told.
+ */
+#ifndef CIO_ERROR_H
+#define CIO_ERROR_H
+
+#include <cio/export.h>
+
+CIO_BEGIN
+
+/*
+ * cio's own codes lie below every negated errno, so that a timeout of ours is never mistaken for one
+ * of the kernel's (-ETIMEDOUT). The text is what cio_strerror() says.
+ */
+#define CIO_ERRORS(X)                                                                              \
+    X(CIO_ECANCELED, -4097, "canceled")                                                            \
+    X(CIO_ETIMEDOUT, -4098, "timed out")                                                           \
+    X(CIO_ENOLOOP, -4099, "no running event loop in this thread")                                  \
+    X(CIO_ENOTASK, -4100, "must be called inside a task")                                          \
+    X(CIO_ERUNNING, -4101, "an event loop is already running in this thread")                      \
+    X(CIO_ECLOSED, -4102, "event loop is closed")                                                  \
+    X(CIO_EWRONGLOOP, -4103, "attached to a different event loop")                                 \
+    X(CIO_ESELF, -4104, "a task cannot await itself")                                              \
+    X(CIO_ESTATE, -4105, "invalid state for this operation")                                       \
+    X(CIO_ESHUTDOWN, -4106, "the group is shutting down")                                          \
+    X(CIO_ESTOPPED, -4107, "event loop stopped before the future completed")                       \
+    X(CIO_ENOSTACK, -4108, "no memory or mapping left for a task's stack (see vm.max_map_count)")  \
+    X(CIO_EFORKED, -4109, "the event loop belongs to the parent process")                          \
+    X(CIO_ESHADOWSTACK, -4110, "hardware shadow stacks are on: tasks cannot switch stacks")
+
+enum {
+#define CIO_ERROR_ENUM(name, value, text) name = (value),
+    CIO_ERRORS(CIO_ERROR_ENUM)
+#undef CIO_ERROR_ENUM
+};
+
+/*
+ * The sentence for a code: cio's own, or strerror()'s for a negated errno. Any other int gives
+ * "success" (rc >= 0) or "unknown error". The string is static; never NULL; safe in every thread.
+ */
+CIO_API const char *cio_strerror(int rc);
+
+/* The name of a code: "CIO_ECANCELED", "ENOMEM", "OK" for rc >= 0, "?" if unknown. Static. */
+CIO_API const char *cio_err_name(int rc);
+
+/*
+ * Why the last call in this thread that returns a pointer returned NULL; 0 if none has yet. Valid
+ * until the next such call: read it at once.
+ */
+CIO_API int cio_last_error(void);
+
+CIO_END
+
+#endif

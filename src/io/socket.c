@@ -1,0 +1,283 @@
+/* Sockets for tasks. */
+#include <cio/socket.h>
+
+#include <errno.h>
+#include <limits.h>
+
+#include "task/task.h"
+
+/*
+ * A task whose calls always succeed at once would never let another run: after so many of them it
+ * yields before the next.
+ */
+#define CALLS_IN_A_ROW_MOST 64
+
+/* One call on a descriptor: what it needs to be tried, and to wait. */
+struct call {
+    cio_loop *loop;
+    struct cio__file *file;
+    enum cio__direction direction;
+    uint32_t generation;
+};
+
+static int begin(struct call *call, int fd, enum cio__direction direction)
+{
+    if (unlikely(!cio__current))
+        return CIO_ENOTASK;
+    if (unlikely(fd < 0))
+        return -EINVAL;
+    call->loop = cio__running;
+    call->direction = direction;
+    call->file = cio__file_get(call->loop, fd);
+    if (unlikely(!call->file))
+        return cio__file_missing(call->loop, fd);
+    call->generation = call->file->generation;
+    return 0;
+}
+
+/* After a hang-up a read finds the end, though a short read before it showed the buffer empty. */
+static unsigned readiness_of(const struct call *call)
+{
+    return call->direction == CIO__READ ? CIO__READABLE | CIO__HANGUP : CIO__WRITABLE;
+}
+
+static bool may_succeed(const struct call *call)
+{
+    return call->file->ready & readiness_of(call);
+}
+
+static int wait_ready(struct call *call)
+{
+    struct cio__wait wait = {0};
+    cio_link link;
+    int rc = cio__file_wait(call->loop, call->file, call->direction, &link, &cio__current->step);
+    if (unlikely(rc < 0))
+        return rc;
+    rc = cio__wait(&wait);
+    cio__link_remove(&link);
+    if (unlikely(call->generation != call->file->generation))
+        return rc < 0 ? rc : -EBADF; /* closed while we waited */
+    return rc;
+}
+
+static int be_fair(struct call *call)
+{
+    if (likely(++call->loop->calls_in_a_row < CALLS_IN_A_ROW_MOST))
+        return 0;
+    call->loop->calls_in_a_row = 0;
+    int rc = cio_yield();
+    if (rc == 0 && call->generation != call->file->generation)
+        return -EBADF;
+    return rc;
+}
+
+/*
+ * Before the first try, and again after a try that found nothing: waits unless a call may succeed.
+ * Returns 0 when there is one to be made.
+ */
+static int prepare(struct call *call)
+{
+    if (likely(may_succeed(call)))
+        return be_fair(call);
+    call->loop->calls_in_a_row = 0;
+    return wait_ready(call);
+}
+
+static bool would_block(struct call *call, ssize_t rc)
+{
+    if (likely(rc != -EAGAIN))
+        return false;
+    call->file->ready &= (uint8_t)~readiness_of(call);
+    return true;
+}
+
+/* Tries until it does not say that it would block. `rc` is assigned, `expression` repeated. */
+#define UNTIL_DONE(call, rc, expression)                                                           \
+    do {                                                                                           \
+        rc = prepare(call);                                                                        \
+        if (rc < 0)                                                                                \
+            break;                                                                                 \
+        rc = (expression);                                                                         \
+    } while (would_block(call, rc))
+
+#define OS(call, function, ...) (call)->loop->os->ops->function((call)->loop->os, __VA_ARGS__)
+
+/* fd has just been opened, by us: whatever was known of that number is of another descriptor. */
+static int own(cio_loop *loop, int fd)
+{
+    struct cio__file *file = cio__file_get(loop, fd);
+    if (!file)
+        return -ENOMEM;
+    cio__file_renew(loop, file);
+    file->owned = true;
+    file->short_is_last = loop->os->ops->is_tcp(loop->os, fd);
+    return 0;
+}
+
+static int own_or_close(cio_loop *loop, int fd)
+{
+    int rc = own(loop, fd);
+    if (rc < 0) {
+        loop->os->ops->close_fd(loop->os, fd);
+        return rc;
+    }
+    return fd;
+}
+
+int cio_sock_open(int family, int type, int protocol)
+{
+    cio_loop *loop = cio__running;
+    if (!loop)
+        return cio__epoll_backend.socket(NULL, family, type, protocol);
+    int fd = loop->os->ops->socket(loop->os, family, type, protocol);
+    return fd < 0 ? fd : own_or_close(loop, fd);
+}
+
+int cio_sock_close(int fd)
+{
+    if (fd < 0)
+        return -EINVAL;
+    cio_loop *loop = cio__running;
+    if (!loop)
+        return cio__epoll_backend.close_fd(NULL, fd);
+    struct cio__file *file = cio__file_find(loop, fd);
+    if (file)
+        cio__file_renew(loop, file);
+    return loop->os->ops->close_fd(loop->os, fd);
+}
+
+/* A socket about to be connected is new: from here on we know it, unless others wait on it already. */
+static void adopt(struct call *call)
+{
+    struct cio__file *file = call->file;
+    if (file->owned || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
+        file->waits[CIO__READ].first || file->waits[CIO__WRITE].first)
+        return;
+    own(call->loop, file->fd);
+    call->generation = file->generation;
+}
+
+int cio_sock_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct call call;
+    if (!address)
+        return -EINVAL;
+    int rc = begin(&call, fd, CIO__WRITE);
+    if (rc < 0)
+        return rc;
+    rc = OS(&call, connect, fd, address, size);
+    if (rc == 0 || rc == -EINPROGRESS)
+        adopt(&call);
+    if (rc != -EINPROGRESS)
+        return rc;
+    rc = wait_ready(&call);
+    return rc < 0 ? rc : OS(&call, socket_error, fd);
+}
+
+int cio_sock_accept(int fd, struct sockaddr *address, socklen_t *size)
+{
+    struct call call;
+    if (address && !size)
+        return -EINVAL;
+    int rc = begin(&call, fd, CIO__READ);
+    if (rc < 0)
+        return rc;
+    socklen_t room = size ? *size : 0;
+    UNTIL_DONE(&call, rc, (size ? *size = room : 0, OS(&call, accept, fd, address, size)));
+    return rc < 0 ? rc : own_or_close(call.loop, rc);
+}
+
+/*
+ * TCP that gave less than there was room for has no more now: the next call need not try. (A unix
+ * socket's read ends where another sender or a passed descriptor begins.)
+ */
+static void note_short(struct call *call, ssize_t got, size_t room)
+{
+    if (call->file->short_is_last && got > 0 && (size_t)got < room)
+        call->file->ready &= (uint8_t)~CIO__READABLE;
+}
+
+ssize_t cio_sock_recv(int fd, void *data, size_t size)
+{
+    struct call call;
+    if (unlikely(!data && size))
+        return -EINVAL;
+    ssize_t rc = begin(&call, fd, CIO__READ);
+    if (unlikely(rc < 0))
+        return rc;
+    UNTIL_DONE(&call, rc, OS(&call, receive_into, fd, data, size));
+    note_short(&call, rc, size);
+    return rc;
+}
+
+static size_t room_of(const struct iovec *buffers, int n)
+{
+    size_t room = 0;
+    for (int i = 0; i < n; i++)
+        room += buffers[i].iov_len;
+    return room;
+}
+
+ssize_t cio_sock_recv_into(int fd, const struct iovec *buffers, int n)
+{
+    struct call call;
+    if (!buffers || n < 1 || n > IOV_MAX)
+        return -EINVAL;
+    ssize_t rc = begin(&call, fd, CIO__READ);
+    if (rc < 0)
+        return rc;
+    struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = (size_t)n};
+    UNTIL_DONE(&call, rc, OS(&call, receive, fd, &message));
+    note_short(&call, rc, room_of(buffers, n));
+    return rc;
+}
+
+int cio_sock_sendall(int fd, const void *data, size_t size)
+{
+    struct call call;
+    const char *next = data;
+    if (unlikely(!data && size))
+        return -EINVAL;
+    ssize_t rc = begin(&call, fd, CIO__WRITE);
+    while (size > 0 && rc >= 0) {
+        UNTIL_DONE(&call, rc, OS(&call, send, fd, next, size));
+        if (rc > 0) {
+            next += rc;
+            size -= (size_t)rc;
+        }
+    }
+    return rc < 0 ? (int)rc : 0;
+}
+
+ssize_t cio_sock_recvfrom(int fd, void *data, size_t size, struct sockaddr *address,
+                          socklen_t *address_size)
+{
+    struct call call;
+    if ((!data && size) || (address && !address_size))
+        return -EINVAL;
+    ssize_t rc = begin(&call, fd, CIO__READ);
+    if (rc < 0)
+        return rc;
+    struct iovec buffer = {.iov_base = data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &buffer, .msg_iovlen = 1};
+    socklen_t room = address ? *address_size : 0;
+    UNTIL_DONE(&call, rc,
+               (message.msg_name = address, message.msg_namelen = room,
+                OS(&call, receive, fd, &message)));
+    if (rc >= 0 && address)
+        *address_size = message.msg_namelen;
+    return rc;
+}
+
+ssize_t cio_sock_sendto(int fd, const void *data, size_t size, const struct sockaddr *address,
+                        socklen_t address_size)
+{
+    struct call call;
+    if (!data && size)
+        return -EINVAL;
+    ssize_t rc = begin(&call, fd, CIO__WRITE);
+    if (rc < 0)
+        return rc;
+    UNTIL_DONE(&call, rc, OS(&call, send_to, fd, data, size, address, address_size));
+    return rc;
+}

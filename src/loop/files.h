@@ -1,0 +1,68 @@
+/*
+ * File descriptors: who waits for which, and what is known of their readiness.
+ *
+ * Two kinds of interest meet here. A watch (cio_add_reader) is level-triggered and calls its handle
+ * again and again. A wait, made by a task's system call that would have blocked, queues its handle
+ * once. A descriptor that has waits only is registered with the kernel once, for both directions and
+ * edge-triggered, and costs no further call; what the kernel last said is remembered in `ready`, so
+ * that a call that cannot succeed need not be made.
+ */
+#ifndef CIO_LOOP_FILES_H
+#define CIO_LOOP_FILES_H
+
+#include <cio/loop.h>
+
+#include "loop/links.h"
+#include "os/os.h"
+
+struct cio__file {
+    int fd;
+    uint32_t generation; /* a descriptor that was closed and reused is another one */
+    uint8_t registered;  /* the readinesses that the kernel was asked for; 0: none */
+    uint8_t ready;       /* the readinesses in which a call may succeed */
+    bool owned;          /* opened and closed through us: the registration is known to stand */
+    bool short_is_last;  /* a read that does not fill its buffer has emptied the socket */
+    cio_handle *watch[2]; /* indexed by enum cio__direction */
+    struct cio__links waits[2];
+};
+
+enum cio__direction { CIO__READ = 0, CIO__WRITE = 1 };
+
+#define CIO__FILES_A_BLOCK 64
+
+struct cio__files {
+    struct cio__file **blocks; /* records never move, as lists point into them */
+    size_t n_blocks;
+};
+
+void cio__files_free(cio_loop *loop);
+
+/* The record of fd >= 0, made if need be. NULL: cio__file_missing() says why. */
+struct cio__file *cio__file_get(cio_loop *loop, int fd);
+int cio__file_missing(const cio_loop *loop, int fd);
+
+/* The record of fd if there is one. */
+struct cio__file *cio__file_find(const cio_loop *loop, int fd);
+
+/*
+ * fd is a new descriptor, or will be closed: whatever is known of it is forgotten. Those who wait are
+ * woken (they see the generation changed), watches are dropped.
+ */
+void cio__file_renew(cio_loop *loop, struct cio__file *file);
+
+/* Queues handle, by way of link, when the direction may be ready. Returns 0 or a negated errno. */
+int cio__file_wait(cio_loop *loop, struct cio__file *file, enum cio__direction direction,
+                   cio_link *link, cio_handle *handle);
+
+/* What the backend said of a descriptor. */
+void cio__file_event(cio_loop *loop, const struct cio__event *event);
+
+/* Ends a watch. Returns 1, or 0 if there was none. */
+int cio__file_unwatch(cio_loop *loop, int fd, enum cio__direction direction);
+
+static inline unsigned cio__direction_bit(enum cio__direction direction)
+{
+    return direction == CIO__READ ? CIO__READABLE : CIO__WRITABLE;
+}
+
+#endif

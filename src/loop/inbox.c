@@ -1,0 +1,111 @@
+/*
+ * Calls from other threads and from signal handlers. Each pushes its handle on a stack, by one atomic
+ * exchange; the loop takes the whole stack and turns it over. A wake is written only while the loop
+ * sleeps, and only by the first who finds it asleep.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "loop/loop.h"
+
+/* What stands in the inbox of a closed loop: no mail can be put on it. */
+static cio_handle no_more;
+
+static bool push(cio_loop *loop, cio_handle *handle)
+{
+    cio_handle *newest = __atomic_load_n(&loop->inbox.newest, __ATOMIC_RELAXED);
+    do {
+        if (newest == &no_more)
+            return false;
+        handle->next = newest;
+    } while (!__atomic_compare_exchange_n(&loop->inbox.newest, &newest, handle, true,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return true;
+}
+
+/*
+ * The first poster that finds the loop asleep wakes it; until it has, the loop does not go on, so
+ * that what the wake needs is still there.
+ */
+static void wake(cio_loop *loop)
+{
+    uint8_t sleeping = CIO__ASLEEP;
+    if (!__atomic_compare_exchange_n(&loop->inbox.sleep, &sleeping, CIO__BEING_WOKEN, false,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return;
+    loop->os->ops->wake(loop->os);
+    __atomic_store_n(&loop->inbox.sleep, CIO__AWAKE, __ATOMIC_RELEASE);
+}
+
+bool cio__inbox_sleep(cio_loop *loop)
+{
+    __atomic_store_n(&loop->inbox.sleep, CIO__ASLEEP, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&loop->inbox.newest, __ATOMIC_SEQ_CST) == NULL;
+}
+
+void cio__inbox_awake(cio_loop *loop)
+{
+    uint8_t sleeping = CIO__ASLEEP;
+    if (__atomic_compare_exchange_n(&loop->inbox.sleep, &sleeping, CIO__AWAKE, false,
+                                    __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
+        return;
+    while (__atomic_load_n(&loop->inbox.sleep, __ATOMIC_ACQUIRE) == CIO__BEING_WOKEN)
+        sched_yield();
+}
+
+/*
+ * The poster stores the handle, then reads `sleep`; the loop stores `sleep`, then reads the inbox. In a sequentially consistent order one of the two sees the other, so no wake is lost.
+ */
+int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+{
+    if (!loop || !handle || !fn)
+        return -EINVAL;
+    if (__atomic_load_n(&loop->closed, __ATOMIC_ACQUIRE))
+        return CIO_ECLOSED;
+    uint8_t idle = CIO__IDLE;
+    if (!__atomic_compare_exchange_n(&handle->state, &idle, CIO__INBOX, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return CIO_ESTATE;
+    handle->fn = fn;
+    handle->arg = arg;
+    handle->loop = loop;
+    if (!push(loop, handle)) {
+        cio__handle_set_state(handle, CIO__IDLE);
+        return CIO_ECLOSED;
+    }
+    if (__atomic_load_n(&loop->inbox.sleep, __ATOMIC_SEQ_CST) == CIO__ASLEEP)
+        wake(loop);
+    return 0;
+}
+
+static cio_handle *reversed(cio_handle *newest)
+{
+    cio_handle *oldest = NULL;
+    while (newest) {
+        cio_handle *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static void take(cio_loop *loop, cio_handle *leave)
+{
+    cio_handle *newest = __atomic_exchange_n(&loop->inbox.newest, leave, __ATOMIC_ACQUIRE);
+    for (cio_handle *handle = reversed(newest); handle;) {
+        cio_handle *next = handle->next;
+        cio__ready_push(&loop->ready, handle);
+        handle = next;
+    }
+}
+
+void cio__inbox_drain(cio_loop *loop)
+{
+    take(loop, NULL);
+}
+
+void cio__inbox_close(cio_loop *loop)
+{
+    take(loop, &no_more);
+}

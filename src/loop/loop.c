@@ -1,0 +1,191 @@
+/* A loop's life. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "loop/loop.h"
+#include "os/memory.h"
+
+#define STACK_DEFAULT ((size_t)64 * 1024)
+#define STACK_LEAST ((size_t)4 * 1024)
+#define STACK_MOST ((size_t)1024 * 1024 * 1024)
+
+_Thread_local cio_loop *cio__running;
+
+/* All loops, so that a debugger finds their tasks. */
+extern cio_loop *cio__loops;
+cio_loop *cio__loops;
+static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static unsigned fork_generation;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_error;
+
+static void forget_in_child(void)
+{
+    fork_generation++;
+    cio__running = NULL;
+    pthread_mutex_init(&loops_lock, NULL); /* another thread of the parent may have held it */
+}
+
+static void watch_forks(void)
+{
+    fork_error = cio__at_fork(forget_in_child);
+}
+
+static void enlist(cio_loop *loop)
+{
+    pthread_mutex_lock(&loops_lock);
+    loop->next = cio__loops;
+    if (cio__loops)
+        cio__loops->previous = loop;
+    cio__loops = loop;
+    pthread_mutex_unlock(&loops_lock);
+}
+
+static void delist(cio_loop *loop)
+{
+    pthread_mutex_lock(&loops_lock);
+    if (loop->previous)
+        loop->previous->next = loop->next;
+    else
+        cio__loops = loop->next;
+    if (loop->next)
+        loop->next->previous = loop->previous;
+    pthread_mutex_unlock(&loops_lock);
+}
+
+static int check_options(const cio_loop_options *options)
+{
+    if (!cio__backend(options->backend))
+        return -EINVAL;
+    size_t size = options->stack_size;
+    return size && (size < STACK_LEAST || size > STACK_MOST) ? -EINVAL : 0;
+}
+
+static int open_loop(cio_loop *loop, const cio_loop_options *options)
+{
+    int rc = cio__ready_init(&loop->ready);
+    if (rc < 0)
+        return rc;
+    rc = cio__backend(options->backend)->open(&loop->os);
+    if (rc < 0)
+        cio__ready_free(&loop->ready);
+    return rc;
+}
+
+cio_loop *cio_loop_new(const cio_loop_options *options)
+{
+    static const cio_loop_options defaults;
+    if (!options)
+        options = &defaults;
+    pthread_once(&fork_once, watch_forks);
+    int rc = fork_error ? fork_error : check_options(options);
+    if (rc < 0)
+        return cio__fail(rc);
+    cio_loop *loop = cio__alloc(sizeof *loop);
+    if (!loop)
+        return cio__fail(-ENOMEM);
+    memset(loop, 0, sizeof *loop);
+    rc = open_loop(loop, options);
+    if (rc < 0) {
+        cio__free(loop);
+        return cio__fail(rc);
+    }
+    loop->stack_size = options->stack_size ? options->stack_size : STACK_DEFAULT;
+    loop->check_every = 1;
+    loop->run_turns = cio__run_callbacks;
+    loop->fork_generation = fork_generation;
+    enlist(loop);
+    return loop;
+}
+
+static void drop_timers(cio_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->timers.n; i++)
+        cio__handle_set_state(loop->timers.heap[i].handle, CIO__IDLE);
+    cio__timers_free(&loop->timers);
+}
+
+static void drop_ready(cio_loop *loop)
+{
+    struct cio__ready *ready = &loop->ready;
+    while (!cio__ready_empty(ready)) {
+        if (ready->head == ready->tail)
+            cio__ready_refill(ready);
+        cio_handle *handle = ready->slots[ready->head++ & ready->mask];
+        if (handle)
+            cio__handle_set_state(handle, CIO__IDLE);
+    }
+    cio__ready_free(ready);
+}
+
+int cio_loop_close(cio_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    if (loop->running && loop->fork_generation == fork_generation)
+        return CIO_ERUNNING;
+    if (loop->closed)
+        return 0;
+    if (loop->close_tasks)
+        loop->close_tasks(loop);
+    __atomic_store_n(&loop->closed, true, __ATOMIC_RELEASE);
+    cio__inbox_close(loop);
+    cio__files_free(loop);
+    drop_timers(loop);
+    drop_ready(loop);
+    loop->os->ops->close(loop->os);
+    loop->os = NULL;
+    return 0;
+}
+
+int cio_loop_free(cio_loop *loop)
+{
+    if (!loop)
+        return 0;
+    int rc = cio_loop_close(loop);
+    if (rc < 0)
+        return rc;
+    if (loop->free_tasks)
+        loop->free_tasks(loop);
+    delist(loop);
+    cio__free(loop);
+    return 0;
+}
+
+cio_loop *cio_get_running_loop(void)
+{
+    return cio__running;
+}
+
+bool cio_is_running(const cio_loop *loop)
+{
+    return loop && loop->running && loop->fork_generation == fork_generation;
+}
+
+bool cio_is_closed(const cio_loop *loop)
+{
+    return !loop || __atomic_load_n(&loop->closed, __ATOMIC_ACQUIRE);
+}
+
+double cio_time(const cio_loop *loop)
+{
+    int64_t now_ns = loop && loop->os ? cio__now_ns(loop) : cio__monotonic_ns();
+    return (double)now_ns * 1e-9;
+}
+
+int cio_set_poll_hooks(cio_loop *loop, cio_callback *release, cio_callback *acquire, void *arg)
+{
+    if (!loop || !release != !acquire)
+        return -EINVAL;
+    loop->poll_release = release;
+    loop->poll_acquire = acquire;
+    loop->poll_arg = arg;
+    return 0;
+}
+
+bool cio__loop_inherited(const cio_loop *loop)
+{
+    return loop->fork_generation != fork_generation;
+}

@@ -1,0 +1,127 @@
+/*
+ * Floor 1: the loop without stacks. This is what its files, and the floors above, know of it; the
+ * public face is <cio/loop.h>.
+ */
+#ifndef CIO_LOOP_LOOP_H
+#define CIO_LOOP_LOOP_H
+
+#include <cio/error.h>
+#include <cio/loop.h>
+
+#include "loop/files.h"
+#include "loop/ready.h"
+#include "loop/timers.h"
+#include "os/error.h"
+#include "os/os.h"
+
+#define CIO__CACHE_LINE 64
+
+/* Where a handle stands; cio_handle.state. A watch can be queued at the same time. */
+enum cio__handle_state {
+    CIO__IDLE = 0,
+    CIO__READY = 1,    /* in the ready ring, at .slot */
+    CIO__OVERFLOW = 2, /* in the list behind the ring */
+    CIO__TIMER = 3,    /* in the timer heap, at .slot */
+    CIO__INBOX = 4,    /* on its way from another thread */
+    CIO__WATCH = 8,    /* a bit: stays with its descriptor after the call */
+};
+
+/* How the loop looks to other threads. */
+enum cio__sleep { CIO__AWAKE = 0, CIO__ASLEEP = 1, CIO__BEING_WOKEN = 2 };
+
+struct cio_loop {
+    struct cio__ready ready;
+    struct cio__timers timers;
+    struct cio__os *os;
+
+    /* How many more callbacks may run before the clock, and perhaps the kernel, is asked. */
+    int until_check;
+    int check_every;
+    int64_t checked_ns;
+    int64_t polled_ns;
+
+    int calls_in_a_row; /* system calls of tasks that succeeded without a wait between */
+
+    bool running;
+    bool stopping;
+    bool closed; /* atomic: other threads ask */
+    unsigned fork_generation;
+
+    /* Other threads' side, on a cache line of its own. */
+    struct {
+        char before[CIO__CACHE_LINE];
+        cio_handle *newest; /* atomic: a stack, newest first */
+        uint8_t sleep;      /* atomic: enum cio__sleep */
+        char after[CIO__CACHE_LINE];
+    } inbox;
+
+    struct cio__files files;
+
+    cio_callback *poll_release;
+    cio_callback *poll_acquire;
+    void *poll_arg;
+
+    cio_exception_handler *exception_handler;
+    void *exception_arg;
+
+    uint64_t turns;
+
+    /* The floor above: what it keeps for this loop, how it runs handles and is told of the end. */
+    struct cio__tasks *tasks;
+    void (*run_turns)(struct cio_loop *loop); /* an instance of cio__run_turns() */
+    void (*close_tasks)(struct cio_loop *loop);
+    void (*free_tasks)(struct cio_loop *loop);
+    size_t stack_size;
+
+    struct cio_loop *next; /* all loops of the process, for debuggers */
+    struct cio_loop *previous;
+};
+
+/* What cio_call_*() refuse: 0 if the handle may be scheduled. */
+int cio__check_call(const cio_loop *loop, const cio_handle *handle, cio_callback *fn);
+
+/* The instance of cio__run_turns() that knows callbacks only. */
+void cio__run_callbacks(cio_loop *loop);
+
+/* cio_call_at() for a handle whose fields are filled. Returns 0 or -ENOMEM. */
+int cio__call_at_ns(cio_loop *loop, cio_handle *handle, int64_t when_ns);
+
+/* Whether the loop was made by an ancestor of this process. */
+bool cio__loop_inherited(const cio_loop *loop);
+
+/* Moves what other threads have queued to the ready ring; the second for the last time. */
+void cio__inbox_drain(cio_loop *loop);
+void cio__inbox_close(cio_loop *loop);
+
+/* Before a sleep: from now on a poster must wake us. False: there is mail already. And after it. */
+bool cio__inbox_sleep(cio_loop *loop);
+void cio__inbox_awake(cio_loop *loop);
+
+static inline bool cio__inbox_has_mail(const cio_loop *loop)
+{
+    return __atomic_load_n(&loop->inbox.newest, __ATOMIC_RELAXED) != NULL;
+}
+
+static inline int64_t cio__now_ns(const cio_loop *loop)
+{
+    return loop->os->ops->now_ns(loop->os);
+}
+
+static inline unsigned cio__handle_state(const cio_handle *handle)
+{
+    return __atomic_load_n(&handle->state, __ATOMIC_RELAXED);
+}
+
+/* Release: whoever sees the handle idle may use its fields again, also in another thread. */
+static inline void cio__handle_set_state(cio_handle *handle, unsigned state)
+{
+    __atomic_store_n(&handle->state, (uint8_t)state, __ATOMIC_RELEASE);
+}
+
+/* The loop that runs in this thread. */
+extern _Thread_local cio_loop *cio__running __attribute__((tls_model("initial-exec")));
+
+void cio__report(cio_loop *loop, const char *message, int error, const cio_future *future,
+                 const char *name);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The inner loop: runs turns for as long as there is nothing to do but to run. It is a template, to
+ * be instantiated with the way in which a handle is run, because a processor predicts returns by a
+ * stack of its own: a task that is switched to must find there what it left, and a call or a return
+ * of ours between two switches would upset that, at the price of several switches.
+ */
+#ifndef CIO_LOOP_RUN_H
+#define CIO_LOOP_RUN_H
+
+#include "loop/loop.h"
+
+#define CIO__PREFETCH_HANDLES 8 /* how far ahead of the one that runs */
+#define CIO__PREFETCH_HINTS 4
+
+/* Handles lie about, and so do the stacks that they point to: have both on their way in time. */
+static inline __attribute__((always_inline)) void cio__prefetch(const struct cio__ready *ready,
+                                                                uint32_t position)
+{
+    uint32_t behind = ready->tail - position;
+    if (behind <= CIO__PREFETCH_HINTS)
+        return;
+    if (behind > CIO__PREFETCH_HANDLES)
+        __builtin_prefetch(ready->slots[(position + CIO__PREFETCH_HANDLES) & ready->mask]);
+    const cio_handle *soon = ready->slots[(position + CIO__PREFETCH_HINTS) & ready->mask];
+    if (likely(soon != NULL))
+        __builtin_prefetch(soon->hint);
+}
+
+/* Runs exactly what is queued now; what that queues is for the next turn. */
+static inline __attribute__((always_inline)) void cio__run_turn(cio_loop *loop,
+                                                                void (*run)(cio_callback *, void *))
+{
+    struct cio__ready *ready = &loop->ready;
+    uint32_t end = ready->tail;
+    loop->until_check -= (int)(end - ready->head);
+    loop->turns++;
+    while (ready->head != end) {
+        uint32_t position = ready->head++;
+        cio_handle *handle = ready->slots[position & ready->mask];
+        if (unlikely(!handle))
+            continue;
+        cio__prefetch(ready, position);
+        cio_callback *fn = handle->fn;
+        void *arg = handle->arg;
+        cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
+        run(fn, arg);
+    }
+}
+
+/* Whether the next turn can begin without asking anybody for anything. */
+static inline __attribute__((always_inline)) bool cio__can_go_on(const cio_loop *loop)
+{
+    return loop->until_check > 0 && loop->ready.head != loop->ready.tail &&
+           !loop->ready.overflow && !loop->stopping && !cio__inbox_has_mail(loop) &&
+           cio__running == loop;
+}
+
+static inline __attribute__((always_inline)) void cio__run_turns(cio_loop *loop,
+                                                                 void (*run)(cio_callback *, void *))
+{
+    do
+        cio__run_turn(loop, run);
+    while (likely(cio__can_go_on(loop)));
+}
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * The real kernel's system calls. All are made so that they cannot block, whatever the descriptor's
+ * flags say, wherever the kernel allows to ask for that per call.
+ */
+#include "os/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY(call)                                                                                \
+    ({                                                                                             \
+        __typeof__(call) result_;                                                                  \
+        do                                                                                         \
+            result_ = (call);                                                                      \
+        while (unlikely(result_ < 0) && errno == EINTR);                                           \
+        likely(result_ >= 0) ? result_ : (__typeof__(call)) - errno;                               \
+    })
+
+int64_t cio__monotonic_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * CIO__NS_PER_S + t.tv_nsec;
+}
+
+int64_t cio__kernel_now_ns(struct cio__os *os)
+{
+    (void)os;
+    return cio__monotonic_ns();
+}
+
+int cio__kernel_socket(struct cio__os *os, int family, int type, int protocol)
+{
+    (void)os;
+    return RETRY(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+}
+
+bool cio__kernel_is_open(struct cio__os *os, int fd)
+{
+    (void)os;
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* On Linux the descriptor is gone even when close() was interrupted: never repeated. */
+int cio__kernel_close_fd(struct cio__os *os, int fd)
+{
+    (void)os;
+    if (close(fd) == 0 || errno == EINTR)
+        return 0;
+    return -errno;
+}
+
+/* An interrupted connect() goes on by itself, as a non-blocking one does. */
+int cio__kernel_connect(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size)
+{
+    (void)os;
+    if (connect(fd, address, size) == 0)
+        return 0;
+    return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+static int socket_option(int fd, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    if (getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0)
+        return -errno;
+    return value;
+}
+
+int cio__kernel_socket_error(struct cio__os *os, int fd)
+{
+    (void)os;
+    int error = socket_option(fd, SO_ERROR);
+    return error > 0 ? -error : error;
+}
+
+bool cio__kernel_is_tcp(struct cio__os *os, int fd)
+{
+    (void)os;
+    return socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+int cio__kernel_accept(struct cio__os *os, int fd, struct sockaddr *address, socklen_t *size)
+{
+    (void)os;
+    return RETRY(accept4(fd, address, size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+ssize_t cio__kernel_receive(struct cio__os *os, int fd, struct msghdr *message)
+{
+    (void)os;
+    return RETRY(recvmsg(fd, message, MSG_DONTWAIT));
+}
+
+ssize_t cio__kernel_receive_into(struct cio__os *os, int fd, void *data, size_t size)
+{
+    (void)os;
+    return RETRY(recv(fd, data, size, MSG_DONTWAIT));
+}
+
+ssize_t cio__kernel_send(struct cio__os *os, int fd, const void *data, size_t size)
+{
+    (void)os;
+    return RETRY(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t size,
+                            const struct sockaddr *address, socklen_t address_size)
+{
+    (void)os;
+    return RETRY(sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, address, address_size));
+}

@@ -1,0 +1,21 @@
+/* The system calls of a backend that asks the real kernel: shared by all such backends. */
+#ifndef CIO_OS_KERNEL_H
+#define CIO_OS_KERNEL_H
+
+#include "os/os.h"
+
+int cio__kernel_socket(struct cio__os *os, int family, int type, int protocol);
+bool cio__kernel_is_open(struct cio__os *os, int fd);
+int cio__kernel_close_fd(struct cio__os *os, int fd);
+int cio__kernel_connect(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
+int cio__kernel_socket_error(struct cio__os *os, int fd);
+bool cio__kernel_is_tcp(struct cio__os *os, int fd);
+int cio__kernel_accept(struct cio__os *os, int fd, struct sockaddr *address, socklen_t *size);
+ssize_t cio__kernel_receive(struct cio__os *os, int fd, struct msghdr *message);
+ssize_t cio__kernel_receive_into(struct cio__os *os, int fd, void *data, size_t size);
+ssize_t cio__kernel_send(struct cio__os *os, int fd, const void *data, size_t size);
+ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t size,
+                            const struct sockaddr *address, socklen_t address_size);
+int64_t cio__kernel_now_ns(struct cio__os *os);
+
+#endif

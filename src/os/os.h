@@ -1,0 +1,94 @@
+/*
+ * Floor 0: the seam to the outside world. A backend is one table of functions; the floors above ask
+ * the kernel for nothing but through it, so that another kernel (a ring, a simulation) can be put
+ * beneath the same loop.
+ *
+ * System calls return >= 0 or a negated errno, and are repeated when a signal interrupts them.
+ */
+#ifndef CIO_OS_H
+#define CIO_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define CIO__NS_PER_S 1000000000LL
+#define CIO__WAIT_FOREVER (-1)
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* What one can wish to know of a descriptor, and what one is told. */
+enum cio__readiness {
+    CIO__READABLE = 1,
+    CIO__WRITABLE = 2,
+    CIO__HANGUP = 4, /* told only: the peer will send no more, or the descriptor failed */
+    CIO__EDGE = 8,   /* wished only: told once per change instead of at every poll */
+    CIO__URGENT = 16, /* told only, if CIO__EDGE was wished: out-of-band data lies in the stream */
+};
+
+struct cio__event {
+    uint64_t tag; /* as given to watch() */
+    unsigned readiness;
+};
+
+/* An open backend; each has its own struct, beginning with this one. */
+struct cio__os {
+    const struct cio__os_ops *ops;
+};
+
+struct cio__os_ops {
+    const char *name;
+
+    int (*open)(struct cio__os **ret_os);
+    void (*close)(struct cio__os *os);
+
+    /* The monotonic clock, in nanoseconds. */
+    int64_t (*now_ns)(struct cio__os *os);
+
+    /*
+     * Waits until a watched descriptor is ready, wake() is called, a signal comes or the time is over
+     * (never before; CIO__WAIT_FOREVER: no limit). Returns how many events it wrote.
+     */
+    int (*poll)(struct cio__os *os, int64_t timeout_ns, struct cio__event *events, int n);
+
+    /*
+     * Watches fd for these readinesses; 0 readiness: no longer. known says whether the caller thinks
+     * that fd is watched already: a hint that saves a system call, not a condition.
+     */
+    int (*watch)(struct cio__os *os, int fd, unsigned readiness, uint64_t tag, bool known);
+
+    /* Ends a poll in progress, or the next one. From any thread or signal handler. */
+    void (*wake)(struct cio__os *os);
+
+    int (*socket)(struct cio__os *os, int family, int type, int protocol);
+    bool (*is_open)(struct cio__os *os, int fd);
+    int (*close_fd)(struct cio__os *os, int fd);
+    int (*connect)(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
+    int (*socket_error)(struct cio__os *os, int fd); /* SO_ERROR, negated; it is then cleared */
+    bool (*is_tcp)(struct cio__os *os, int fd);
+    int (*accept)(struct cio__os *os, int fd, struct sockaddr *address, socklen_t *size);
+    ssize_t (*receive)(struct cio__os *os, int fd, struct msghdr *message);
+    ssize_t (*receive_into)(struct cio__os *os, int fd, void *data, size_t size);
+    ssize_t (*send)(struct cio__os *os, int fd, const void *data, size_t size);
+    ssize_t (*send_to)(struct cio__os *os, int fd, const void *data, size_t size,
+                       const struct sockaddr *address, socklen_t address_size);
+};
+
+/* The backend of that name; NULL name: $CIO_BACKEND, else the default. NULL if there is none. */
+const struct cio__os_ops *cio__backend(const char *name);
+
+extern const struct cio__os_ops cio__epoll_backend;
+
+/* The system's monotonic clock, for those who have no loop. */
+int64_t cio__monotonic_ns(void);
+
+/* Has a function called in every child process that is forked from now on. Returns 0 or -ENOMEM. */
+int cio__at_fork(void (*in_child)(void));
+
+bool cio__in_main_thread(void);
+
+#endif

@@ -1,0 +1,130 @@
+/* Where futures and tasks live: blocks of 64, never moved, given back when the loop is freed. */
+#include <pthread.h>
+#include <string.h>
+
+#include "os/memory.h"
+#include "task/task.h"
+
+#define BLOCK_FUTURES 64
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_error;
+
+struct cio__pool_block {
+    struct cio__pool_block *next;
+    struct cio_future futures[BLOCK_FUTURES];
+};
+
+static bool add_block(struct cio__tasks *tasks)
+{
+    struct cio__pool_block *block = cio__alloc(sizeof *block);
+    if (!block)
+        return false;
+    block->next = tasks->blocks;
+    tasks->blocks = block;
+    for (int i = BLOCK_FUTURES - 1; i >= 0; i--) {
+        block->futures[i].state = CIO__FREE;
+        block->futures[i].newer = tasks->free;
+        tasks->free = &block->futures[i];
+    }
+    return true;
+}
+
+struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
+{
+    if (unlikely(!tasks->free) && !add_block(tasks))
+        return NULL;
+    struct cio_future *future = tasks->free;
+    tasks->free = future->newer;
+    memset(future, 0, sizeof *future);
+    future->step.loop = tasks->loop;
+    future->references = 1;
+    return future;
+}
+
+void cio__unref(struct cio_future *future)
+{
+    if (--future->references > 0)
+        return;
+    cio_loop *loop = future->step.loop;
+    if (unlikely(future->rc < 0) && !future->known && future->rc != CIO_ECANCELED)
+        cio__report(loop,
+                    future->is_task ? "task's error was never retrieved"
+                                    : "future's error was never retrieved",
+                    future->rc, future, cio_get_name(future));
+    cio__free((void *)future->name);
+    struct cio__tasks *tasks = loop->tasks;
+    future->state = CIO__FREE;
+    future->newer = tasks->free;
+    tasks->free = future;
+}
+
+static void report_leftover(cio_loop *loop, struct cio_future *future)
+{
+    const char *message;
+    if (future->state == CIO__PENDING)
+        message = future->is_task ? "task was destroyed but it is pending"
+                                  : "future was destroyed but it is pending";
+    else
+        message = future->is_task ? "task was never awaited or detached"
+                                  : "future was never awaited or detached";
+    int error = future->state == CIO__FINISHED && !future->known ? future->rc : 0;
+    cio__report(loop, message, error < 0 ? error : 0, future, cio_get_name(future));
+}
+
+static void close_tasks(cio_loop *loop)
+{
+    if (cio__loop_inherited(loop))
+        return; /* they are the parent process's */
+    for (struct cio__pool_block *block = loop->tasks->blocks; block; block = block->next)
+        for (int i = 0; i < BLOCK_FUTURES; i++)
+            if (block->futures[i].state != CIO__FREE)
+                report_leftover(loop, &block->futures[i]);
+}
+
+static void free_tasks(cio_loop *loop)
+{
+    struct cio__tasks *tasks = loop->tasks;
+    while (tasks->blocks) {
+        struct cio__pool_block *block = tasks->blocks;
+        tasks->blocks = block->next;
+        for (int i = 0; i < BLOCK_FUTURES; i++)
+            if (block->futures[i].state != CIO__FREE)
+                cio__free((void *)block->futures[i].name);
+        cio__free(block);
+    }
+    cio__stacks_free(&tasks->stacks);
+    cio__free(tasks);
+    loop->tasks = NULL;
+}
+
+/* A forked child runs on a task's stack perhaps, but in none of the parent's tasks. */
+static void forget_in_child(void)
+{
+    cio__current = NULL;
+    cio__forget_interrupt();
+}
+
+static void watch_forks(void)
+{
+    fork_error = cio__at_fork(forget_in_child);
+}
+
+struct cio__tasks *cio__tasks_of(cio_loop *loop)
+{
+    if (likely(loop->tasks != NULL))
+        return loop->tasks;
+    pthread_once(&fork_once, watch_forks);
+    if (fork_error)
+        return NULL;
+    struct cio__tasks *tasks = cio__alloc(sizeof *tasks);
+    if (!tasks)
+        return NULL;
+    *tasks = (struct cio__tasks){.loop = loop};
+    cio__stacks_init(&tasks->stacks, loop, loop->stack_size);
+    loop->tasks = tasks;
+    loop->run_turns = cio__run_with_tasks;
+    loop->close_tasks = close_tasks;
+    loop->free_tasks = free_tasks;
+    return tasks;
+}

@@ -1,0 +1,157 @@
+/* asyncio.run(): a loop from its beginning to its end. */
+#include <cio/runner.h>
+
+#include <errno.h>
+#include <signal.h>
+
+#include "task/task.h"
+
+static void stop_loop(cio_future *future, void *arg)
+{
+    (void)future;
+    cio_stop(arg);
+}
+
+static int check_until_complete(const cio_loop *loop, const cio_future *future)
+{
+    if (!loop || !future)
+        return -EINVAL;
+    return future->step.loop == loop ? 0 : CIO_EWRONGLOOP;
+}
+
+int cio_run_until_complete(cio_loop *loop, cio_future *future)
+{
+    int rc = check_until_complete(loop, future);
+    if (rc < 0)
+        return rc;
+    cio_done_callback callback = {0};
+    rc = cio_add_done_callback(future, &callback, stop_loop, loop);
+    if (rc < 0)
+        return rc;
+    rc = cio_run_forever(loop);
+    cio_remove_done_callback(&callback);
+    if (rc < 0)
+        return rc;
+    if (future->state == CIO__PENDING)
+        return CIO_ESTOPPED;
+    rc = cio_result(future);
+    cio__unref(future);
+    return rc;
+}
+
+/*
+ * ^C. The handler runs in any thread; what it touches is set before it is installed and stays until
+ * it is removed.
+ */
+static struct {
+    cio_loop *loop;
+    cio_task *main;
+    cio_handle handle;
+    volatile sig_atomic_t count;
+    bool canceled_main;
+} interrupt;
+
+static void cancel_main(void *arg)
+{
+    (void)arg;
+    interrupt.canceled_main = cio_cancel(interrupt.main) == 1;
+}
+
+static void on_sigint(int signal_number)
+{
+    if (interrupt.count++ == 0) {
+        cio_call_soon_threadsafe(interrupt.loop, &interrupt.handle, cancel_main, NULL);
+        return;
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number); /* delivered when this handler returns */
+}
+
+static bool watch_sigint(cio_loop *loop, cio_task *main_task)
+{
+    struct sigaction before;
+    if (!cio__in_main_thread() || sigaction(SIGINT, NULL, &before) < 0 ||
+        before.sa_handler != SIG_DFL)
+        return false;
+    interrupt.loop = loop;
+    interrupt.main = main_task;
+    interrupt.handle = (cio_handle){0};
+    interrupt.count = 0;
+    interrupt.canceled_main = false;
+    struct sigaction action = {.sa_handler = on_sigint, .sa_flags = SA_RESTART};
+    return sigaction(SIGINT, &action, NULL) == 0;
+}
+
+void cio__forget_interrupt(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
+        signal(SIGINT, SIG_DFL);
+}
+
+/* Whether the program was interrupted and ended by it. */
+static bool unwatch_sigint(int rc)
+{
+    cio__forget_interrupt();
+    cio_handle_cancel(&interrupt.handle);
+    return interrupt.canceled_main && rc == CIO_ECANCELED && cio_uncancel(interrupt.main) == 0;
+}
+
+/*
+ * Cancels what is left and lets it end. Needs no memory: the last task to end stops the loop. Tasks
+ * that are created meanwhile are canceled before they begin.
+ */
+static void end_all_tasks(cio_loop *loop)
+{
+    struct cio__tasks *tasks = loop->tasks;
+    if (!tasks->live)
+        return;
+    tasks->shutting_down = true;
+    for (cio_task *task = tasks->oldest; task; task = task->newer)
+        cio_cancel(task);
+    tasks->stop_when_none = true;
+    cio_run_forever(loop);
+}
+
+static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutine *fn, void *arg)
+{
+    cio_task *main_task = cio_create_task_with(&(cio_task_options){.loop = loop}, fn, arg);
+    if (!main_task)
+        return cio_last_error();
+    cio_ref(main_task); /* the interrupt asks it afterwards */
+    bool watching = !options->leave_sigint && watch_sigint(loop, main_task);
+    int rc = cio_run_until_complete(loop, main_task);
+    bool interrupted = watching && unwatch_sigint(rc);
+    if (rc == CIO_ESTOPPED)
+        cio__unref(main_task);
+    if (!cio__loop_inherited(loop))
+        end_all_tasks(loop);
+    cio__unref(main_task);
+    return interrupted ? -EINTR : rc;
+}
+
+int cio_run_with(const cio_run_options *options, cio_coroutine *fn, void *arg)
+{
+    static const cio_run_options defaults;
+    if (!options)
+        options = &defaults;
+    if (!fn)
+        return -EINVAL;
+    if (cio__running)
+        return CIO_ERUNNING;
+    cio_loop *loop = cio_loop_new(&options->loop);
+    if (!loop)
+        return cio_last_error();
+    cio_set_exception_handler(loop, options->exception_handler, options->exception_arg);
+    bool reporting = !options->leave_sigsegv && cio__overflow_reports_begin();
+    int rc = run_main(loop, options, fn, arg);
+    if (reporting)
+        cio__overflow_reports_end();
+    cio_loop_free(loop);
+    return rc;
+}
+
+int cio_run(cio_coroutine *fn, void *arg)
+{
+    return cio_run_with(NULL, fn, arg);
+}

@@ -1,0 +1,224 @@
+/* Stacks. */
+#include "task/stacks.h"
+
+#include "loop/loop.h"
+#include "os/memory.h"
+#include "task/sanitizer.h"
+
+#define SLAB_STACKS 64
+#define COLOURS 32          /* tops at one distance from a page's end would share cache sets … */
+#define COLOUR_STEP 64      /* … so they begin a cache line apart, within half of a page */
+#define TRIM_AFTER_S 1.0
+#define TRIM_AT_ONCE 512    /* a system call each: more would hold up the loop */
+#define TRIM_REST_AFTER_S 0.01
+#define ALWAYS_KEPT 64      /* free warm stacks that are never trimmed */
+
+struct cio__slab {
+    struct cio__slab *next;
+    struct cio__slab **place; /* what points to it */
+    void *pages;
+    size_t pages_size;
+    int n;
+    struct cio__stack stacks[];
+};
+
+void cio__stacks_init(struct cio__stacks *stacks, cio_loop *loop, size_t size)
+{
+    *stacks = (struct cio__stacks){.loop = loop};
+    size_t page = cio__page_size();
+    stacks->size = (size + page - 1) / page * page;
+}
+
+static void enlist(struct cio__slab **list, struct cio__slab *slab)
+{
+    slab->next = *list;
+    slab->place = list;
+    if (*list)
+        (*list)->place = &slab->next;
+    *list = slab;
+}
+
+static void free_slab(struct cio__slab *slab)
+{
+    *slab->place = slab->next;
+    if (slab->next)
+        slab->next->place = slab->place;
+    for (int i = 0; i < slab->n; i++)
+        cio__shadow_deregister(slab->stacks[i].valgrind);
+    cio__pages_unmap(slab->pages, slab->pages_size);
+    cio__free(slab);
+}
+
+void cio__stacks_free(struct cio__stacks *stacks)
+{
+    cio_handle_cancel(&stacks->trimmer);
+    while (stacks->slabs)
+        free_slab(stacks->slabs);
+    while (stacks->singles)
+        free_slab(stacks->singles);
+}
+
+/* Each stack: its guard page, its bytes, and a page for the colours. */
+static size_t stride_of(size_t size)
+{
+    return size + 2 * cio__page_size();
+}
+
+static void lay_out(struct cio__slab *slab, size_t size)
+{
+    size_t stride = stride_of(size);
+    for (int i = 0; i < slab->n; i++) {
+        char *end = (char *)slab->pages + stride * (size_t)(i + 1);
+        char *bottom = end - stride + cio__page_size();
+        slab->stacks[i] = (struct cio__stack){
+            .bottom = bottom,
+            .size = size,
+            .top = end - i % COLOURS * COLOUR_STEP,
+            .valgrind = cio__shadow_register(bottom, (size_t)(end - bottom)),
+            .single = slab->n == 1,
+        };
+    }
+}
+
+static struct cio__slab *make_slab(size_t size, int n)
+{
+    size_t stride = stride_of(size);
+    struct cio__slab *slab = cio__alloc(sizeof *slab + (size_t)n * sizeof slab->stacks[0]);
+    if (!slab)
+        return NULL;
+    *slab = (struct cio__slab){.pages_size = stride * (size_t)n, .n = n};
+    slab->pages = cio__pages_map(slab->pages_size);
+    if (!slab->pages) {
+        cio__free(slab);
+        return NULL;
+    }
+    if (!cio__pages_guard(slab->pages, stride, n)) {
+        cio__pages_unmap(slab->pages, slab->pages_size);
+        cio__free(slab);
+        return NULL;
+    }
+    lay_out(slab, size);
+    return slab;
+}
+
+static bool add_slab(struct cio__stacks *stacks)
+{
+    struct cio__slab *slab = make_slab(stacks->size, SLAB_STACKS);
+    if (!slab)
+        return false;
+    enlist(&stacks->slabs, slab);
+    for (int i = SLAB_STACKS - 1; i >= 0; i--) {
+        slab->stacks[i].next = stacks->cold;
+        stacks->cold = &slab->stacks[i];
+    }
+    return true;
+}
+
+static struct cio__stack *take_single(struct cio__stacks *stacks, size_t size)
+{
+    struct cio__slab *slab = make_slab(size, 1);
+    if (!slab)
+        return NULL;
+    enlist(&stacks->singles, slab);
+    return &slab->stacks[0];
+}
+
+static struct cio__stack *take_cold(struct cio__stacks *stacks)
+{
+    if (!stacks->cold && !add_slab(stacks))
+        return NULL;
+    struct cio__stack *stack = stacks->cold;
+    stacks->cold = stack->next;
+    return stack;
+}
+
+static struct cio__stack *take_warm(struct cio__stacks *stacks)
+{
+    struct cio__stack *stack = stacks->warm;
+    stacks->warm = stack->next;
+    if (stack->next)
+        stack->next->previous = NULL;
+    else
+        stacks->warm_last = NULL;
+    stacks->warm_count--;
+    return stack;
+}
+
+struct cio__stack *cio__stack_take(struct cio__stacks *stacks, size_t size)
+{
+    if (unlikely(size != 0)) {
+        size_t page = cio__page_size();
+        size = (size + page - 1) / page * page;
+        if (size != stacks->size)
+            return take_single(stacks, size);
+    }
+    struct cio__stack *stack = stacks->warm ? take_warm(stacks) : take_cold(stacks);
+    if (unlikely(!stack))
+        return NULL;
+    if (++stacks->live > stacks->peak)
+        stacks->peak = stacks->live;
+    return stack;
+}
+
+static void chill_last(struct cio__stacks *stacks)
+{
+    struct cio__stack *stack = stacks->warm_last;
+    stacks->warm_last = stack->previous;
+    stack->previous->next = NULL; /* at least ALWAYS_KEPT remain */
+    stacks->warm_count--;
+    cio__pages_discard(stack->bottom, stack->size + cio__page_size());
+    stack->next = stacks->cold;
+    stacks->cold = stack;
+}
+
+static void plan_trim(struct cio__stacks *stacks, double delay);
+
+/*
+ * Keeps as many warm stacks as the busiest moment lately needed beyond those in use; the memory of
+ * that moment halves each time.
+ */
+static void trim(void *arg)
+{
+    struct cio__stacks *stacks = arg;
+    size_t keep = stacks->peak - stacks->live;
+    if (keep < ALWAYS_KEPT)
+        keep = ALWAYS_KEPT;
+    for (int i = 0; i < TRIM_AT_ONCE && stacks->warm_count > keep; i++)
+        chill_last(stacks);
+    if (stacks->warm_count > keep) {
+        plan_trim(stacks, TRIM_REST_AFTER_S);
+        return;
+    }
+    stacks->peak = stacks->live + (stacks->peak - stacks->live) / 2;
+    plan_trim(stacks, TRIM_AFTER_S);
+}
+
+static void plan_trim(struct cio__stacks *stacks, double delay)
+{
+    if (stacks->warm_count > ALWAYS_KEPT && !cio_handle_pending(&stacks->trimmer))
+        cio_call_later(stacks->loop, &stacks->trimmer, delay, trim, stacks);
+}
+
+static void give_warm(struct cio__stacks *stacks, struct cio__stack *stack)
+{
+    stack->previous = NULL;
+    stack->next = stacks->warm;
+    if (stacks->warm)
+        stacks->warm->previous = stack;
+    else
+        stacks->warm_last = stack;
+    stacks->warm = stack;
+    stacks->warm_count++;
+}
+
+void cio__stack_give(struct cio__stacks *stacks, struct cio__stack *stack)
+{
+    if (unlikely(stack->single)) {
+        free_slab((struct cio__slab *)((char *)stack - offsetof(struct cio__slab, stacks)));
+        return;
+    }
+    stacks->live--;
+    give_warm(stacks, stack);
+    if (unlikely(stacks->warm_count > ALWAYS_KEPT))
+        plan_trim(stacks, TRIM_AFTER_S);
+}

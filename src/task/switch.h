@@ -1,0 +1,115 @@
+/*
+ * The switch between stacks, inline. It saves the stack pointer, the frame pointer and where to go on,
+ * and declares every other register clobbered: the compiler saves what is live, and no call or return
+ * is made, so the processor's return predictor stays right.
+ *
+ * The control words of the floating-point units (rounding, exceptions) belong to the thread, not to
+ * the task.
+ */
+#ifndef CIO_TASK_SWITCH_H
+#define CIO_TASK_SWITCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(CIO_SWITCH_SETJMP) && !defined(__x86_64__) && !defined(__aarch64__)
+#define CIO_SWITCH_SETJMP 1
+#endif
+
+#ifdef CIO_SWITCH_SETJMP
+#include <setjmp.h>
+#endif
+
+/* Where a task, or the one who resumed it, goes on. */
+struct cio__context {
+    void *sp;
+    void *fp;
+    void *pc;
+#ifdef CIO_SWITCH_SETJMP
+    sigjmp_buf registers;
+#endif
+};
+
+/*
+ * Prepares a context that begins in cio__task_main(context) on the stack from bottom to top, which is
+ * aligned to 16 bytes.
+ */
+void cio__context_begin(struct cio__context *context, void *bottom, void *top);
+
+/* Defined by whoever uses contexts: the first function on a new stack; it never returns. */
+void cio__task_main(struct cio__context *self) __attribute__((noreturn));
+
+#ifdef CIO_SWITCH_SETJMP
+
+/* What calls setjmp() cannot be inlined. */
+static __attribute__((noinline, unused)) void cio__context_switch(struct cio__context *from,
+                                                                  struct cio__context *to)
+{
+    if (sigsetjmp(from->registers, 0) == 0)
+        siglongjmp(to->registers, 1);
+}
+
+#elif defined(__x86_64__)
+
+#ifdef __AVX512F__
+#define CIO__AVX512_REGISTERS                                                                      \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
+        "k7"
+#else
+#define CIO__AVX512_REGISTERS
+#endif
+
+static inline __attribute__((always_inline)) void cio__context_switch(struct cio__context *from,
+                                                                      struct cio__context *to)
+{
+    register struct cio__context *from_ __asm__("rax") = from;
+    register struct cio__context *to_ __asm__("rcx") = to; /* cio__context_begin() relies on it */
+    __asm__ volatile("leaq 0f(%%rip), %%rdx\n\t"
+                     "movq %%rsp, 0(%0)\n\t"
+                     "movq %%rbp, 8(%0)\n\t"
+                     "movq %%rdx, 16(%0)\n\t"
+                     "movq 0(%1), %%rsp\n\t"
+                     "movq 8(%1), %%rbp\n\t"
+                     "jmp *16(%1)\n"
+                     "0:\n\t"
+                     "endbr64"
+                     : "+r"(from_), "+r"(to_)
+                     :
+                     : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
+                       "st(7)" CIO__AVX512_REGISTERS, "memory", "cc");
+}
+
+#elif defined(__aarch64__)
+
+static inline __attribute__((always_inline)) void cio__context_switch(struct cio__context *from,
+                                                                      struct cio__context *to)
+{
+    register struct cio__context *from_ __asm__("x0") = from;
+    register struct cio__context *to_ __asm__("x1") = to; /* cio__context_begin() relies on it */
+    __asm__ volatile("adr x9, 0f\n\t"
+                     "mov x10, sp\n\t"
+                     "stp x10, x29, [%0]\n\t"
+                     "str x9, [%0, #16]\n\t"
+                     "ldp x10, x29, [%1]\n\t"
+                     "ldr x9, [%1, #16]\n\t"
+                     "mov sp, x10\n\t"
+                     "br x9\n"
+                     "0:\n\t"
+                     "hint #36" /* bti j */
+                     : "+r"(from_), "+r"(to_)
+                     :
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                       "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
+                       "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
+                       "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
+                       "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+                       "v30", "v31", "memory", "cc");
+}
+
+#endif
+
+#endif

@@ -1,0 +1,290 @@
+/* Tasks: their beginning, their steps, their end. */
+#include <cio/task.h>
+
+#include <errno.h>
+
+#include "loop/run.h"
+#include "task/task.h"
+
+_Thread_local cio_task *cio__current;
+
+#if defined(CIO__ASAN) || defined(CIO__TSAN)
+#define SHADOW(x) (&(x)->shadow)
+#else
+#define SHADOW(x) ((struct cio__shadow *)NULL)
+#endif
+
+static void enlist(struct cio__tasks *tasks, cio_task *task)
+{
+    task->older = tasks->newest;
+    if (tasks->newest)
+        tasks->newest->newer = task;
+    else
+        tasks->oldest = task;
+    tasks->newest = task;
+    tasks->live++;
+}
+
+static void delist(struct cio__tasks *tasks, cio_task *task)
+{
+    if (task->older)
+        task->older->newer = task->newer;
+    else
+        tasks->oldest = task->newer;
+    if (task->newer)
+        task->newer->older = task->older;
+    else
+        tasks->newest = task->older;
+    task->newer = task->older = NULL;
+    if (--tasks->live == 0 && unlikely(tasks->stop_when_none))
+        cio_stop(tasks->loop);
+}
+
+/* The task has ended; its stack may still be in use. Its own reference goes when it is not. */
+static void finish(cio_task *task, int rc)
+{
+    struct cio__tasks *tasks = task->step.loop->tasks;
+    if (unlikely(task->must_cancel) && rc >= 0)
+        rc = CIO_ECANCELED; /* asked for, and no wait came to deliver it */
+    delist(tasks, task);
+    if (unlikely(tasks->shutting_down) && rc < 0 && rc != CIO_ECANCELED) {
+        task->known = true;
+        cio__report(tasks->loop, "unhandled error during cio_run() shutdown", rc, task,
+                    cio_get_name(task));
+    }
+    cio__future_finish(task, rc, task->value);
+}
+
+/*
+ * Switches to the task, and comes back when it waits or has ended. The resumer may be the loop, or
+ * another task that creates this one eagerly.
+ */
+static inline __attribute__((always_inline)) void enter(cio_task *task)
+{
+    struct cio__resumer here;
+    here.outer = cio__current;
+    cio__current = task;
+    task->resumer = &here;
+    cio__shadow_leave(SHADOW(&here), SHADOW(task), 0);
+    cio__context_switch(&here.context, &task->context);
+    cio__shadow_arrive(SHADOW(&here), SHADOW(task));
+    cio__current = here.outer;
+    if (task->state != CIO__PENDING) {
+        cio__shadow_end(SHADOW(task));
+        cio__stack_give(&task->step.loop->tasks->stacks, task->stack);
+        task->stack = NULL;
+        cio__unref(task);
+    }
+}
+
+/* Switches from the current task to whoever resumed it. */
+static inline __attribute__((always_inline)) void leave(cio_task *task)
+{
+    struct cio__resumer *there = task->resumer;
+    cio__shadow_leave(SHADOW(task), SHADOW(there), 0);
+    cio__context_switch(&task->context, &there->context);
+    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
+}
+
+void cio__task_main(struct cio__context *self)
+{
+    cio_task *task = (cio_task *)((char *)self - offsetof(cio_task, context));
+    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
+    finish(task, task->fn(task->arg));
+    struct cio__resumer *there = task->resumer;
+    cio__shadow_leave(SHADOW(task), SHADOW(there), 1);
+    cio__context_switch(&task->context, &there->context);
+    __builtin_unreachable();
+}
+
+void cio__task_resume(void *task)
+{
+    enter(task);
+}
+
+static void end_before_start(cio_task *task, int rc)
+{
+    finish(task, rc);
+    cio__unref(task);
+}
+
+/*
+ * Makes ready for the first step; false if there will be none. The stack is taken here and not at
+ * creation: tasks that never wait then share one warm stack.
+ */
+static bool prepare(cio_task *task)
+{
+    if (unlikely(task->must_cancel)) {
+        task->must_cancel = false;
+        end_before_start(task, CIO_ECANCELED);
+        return false;
+    }
+    task->stack = cio__stack_take(&task->step.loop->tasks->stacks, task->stack_size);
+    if (unlikely(!task->stack)) {
+        end_before_start(task, CIO_ENOSTACK);
+        return false;
+    }
+    task->step.fn = cio__task_resume;
+    cio__context_begin(&task->context, task->stack->bottom, task->stack->top);
+    size_t size = (size_t)((char *)task->stack->top - (char *)task->stack->bottom);
+    cio__shadow_begin(SHADOW(task), task->stack->bottom, size);
+    return true;
+}
+
+static void begin(void *task)
+{
+    if (prepare(task))
+        enter(task);
+}
+
+/* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
+static inline __attribute__((always_inline)) void run(cio_callback *fn, void *arg)
+{
+    if (likely(fn == cio__task_resume) || (fn == begin && prepare(arg)))
+        enter(arg);
+    else if (fn != begin)
+        fn(arg);
+}
+
+void cio__run_with_tasks(cio_loop *loop)
+{
+    cio__run_turns(loop, run);
+}
+
+static bool cancel_wait(cio_task *task)
+{
+    struct cio__wait *wait = task->wait;
+    if (!wait)
+        return false;
+    if (wait->cancel)
+        return wait->cancel(wait);
+    if (wait->canceled || cio__handle_state(&task->step) == CIO__READY)
+        return false; /* it has ended; the task has not noticed yet */
+    wait->canceled = true;
+    cio_handle_cancel(&task->step); /* of a sleeper: its timer */
+    task->step.fn = cio__task_resume;
+    cio__wake(task);
+    return true;
+}
+
+int cio_cancel(cio_future *future)
+{
+    if (!future)
+        return -EINVAL;
+    if (future->state != CIO__PENDING)
+        return 0;
+    if (!future->is_task) {
+        cio__future_finish(future, CIO_ECANCELED, NULL);
+        return 1;
+    }
+    future->cancel_requests++;
+    if (!cancel_wait(future))
+        future->must_cancel = true;
+    return 1;
+}
+
+int cio__wait(struct cio__wait *wait)
+{
+    cio_task *task = cio__current;
+    task->wait = wait;
+    task->step.hint = __builtin_frame_address(0); /* before it can be queued: see cio_handle */
+    if (unlikely(task->must_cancel) && cancel_wait(task))
+        task->must_cancel = false;
+    leave(task);
+    task->wait = NULL;
+    bool canceled = task->must_cancel || wait->canceled;
+    task->must_cancel = false;
+    return unlikely(canceled) ? CIO_ECANCELED : 0;
+}
+
+/*
+ * Whether the next turn would begin at once and run this task only: then there is nobody to yield to,
+ * and the turn is counted without being made.
+ */
+static inline bool alone(const cio_task *task)
+{
+    cio_loop *loop = task->step.loop;
+    if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || loop->stopping ||
+        cio__inbox_has_mail(loop) || task->must_cancel || task->resumer->outer)
+        return false;
+    loop->until_check--;
+    loop->turns++;
+    return true;
+}
+
+int cio_yield(void)
+{
+    cio_task *task = cio__current;
+    if (unlikely(!task))
+        return CIO_ENOTASK;
+    if (alone(task))
+        return 0;
+    task->step.hint = __builtin_frame_address(0);
+    cio__ready_push(&task->step.loop->ready, &task->step);
+    leave(task);
+    if (unlikely(task->must_cancel)) {
+        task->must_cancel = false;
+        return CIO_ECANCELED;
+    }
+    return 0;
+}
+
+static int check_create(const cio_task_options *options, const cio_loop *loop, cio_coroutine *fn)
+{
+    if (!fn)
+        return -EINVAL;
+    if (!loop)
+        return CIO_ENOLOOP;
+    if (loop->closed)
+        return CIO_ECLOSED;
+    if (options->stack_size && (options->stack_size < 4096 || options->stack_size > 1u << 30))
+        return -EINVAL;
+    return 0;
+}
+
+cio_task *cio__task_new(const cio_task_options *options, cio_coroutine *fn, void *arg)
+{
+    cio_loop *loop = options->loop ? options->loop : cio__running;
+    int rc = check_create(options, loop, fn);
+    if (unlikely(rc < 0))
+        return cio__fail(rc);
+    struct cio__tasks *tasks = cio__tasks_of(loop);
+    cio_task *task = tasks ? cio__future_alloc(tasks) : NULL;
+    if (unlikely(!task))
+        return cio__fail(-ENOMEM);
+    if (unlikely(options->name != NULL) && cio__set_name(task, options->name) < 0) {
+        cio__unref(task);
+        return cio__fail(-ENOMEM);
+    }
+    task->is_task = true;
+    task->references = 2; /* the caller's and its own, until it is done */
+    task->fn = fn;
+    task->arg = arg;
+    task->stack_size = options->stack_size;
+    task->id = ++tasks->last_id;
+    task->step.fn = begin;
+    task->step.arg = task;
+    task->must_cancel = tasks->shutting_down;
+    enlist(tasks, task);
+    return task;
+}
+
+cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *fn, void *arg)
+{
+    static const cio_task_options defaults;
+    if (!options)
+        options = &defaults;
+    cio_task *task = cio__task_new(options, fn, arg);
+    if (unlikely(!task))
+        return NULL;
+    if (options->eager && task->step.loop == cio__running)
+        begin(task);
+    else
+        cio__ready_push(&task->step.loop->ready, &task->step);
+    return task;
+}
+
+cio_task *cio_create_task(cio_coroutine *fn, void *arg)
+{
+    return cio_create_task_with(NULL, fn, arg);
+}

@@ -1,0 +1,151 @@
+/*
+ * Floor 2: coroutines on the loop. This is what its files know of each other; the public faces are
+ * <cio/future.h>, <cio/task.h>, <cio/wait.h>, <cio/timeout.h>, <cio/group.h>, <cio/runner.h>.
+ *
+ * There is one way to wait: cio__wait(). A wait is queued to go on by pushing the task's handle, which
+ * every source of wakes can do: a future's end, a timer, a descriptor, a lock. There is one way to
+ * cancel: cio_cancel(), which asks the wait in which the task stands.
+ */
+#ifndef CIO_TASK_TASK_H
+#define CIO_TASK_TASK_H
+
+#include <cio/error.h>
+#include <cio/future.h>
+#include <cio/task.h>
+
+#include "loop/links.h"
+#include "loop/loop.h"
+#include "task/sanitizer.h"
+#include "task/stacks.h"
+#include "task/switch.h"
+
+/*
+ * The wait in which a task stands. It lies in the waiting frame.
+ *
+ * cancel: passes a cancellation on to what is waited for, and says whether that took it, in which
+ * case the wait goes on. NULL: the wait itself ends with CIO_ECANCELED.
+ */
+struct cio__wait {
+    bool (*cancel)(struct cio__wait *wait);
+    bool canceled; /* it took a cancellation */
+};
+
+enum cio__future_state {
+    CIO__PENDING = 0,
+    CIO__FINISHED = 1, /* with rc and value; CIO_ECANCELED: canceled */
+    CIO__FREE = 2,     /* in the pool */
+};
+
+/*
+ * A future, and the task that may complete it. The first cache line is what the ready ring reads, the
+ * second what a switch does.
+ */
+struct cio_future {
+    cio_handle step; /* resumes the task; tasks that sleep stand in the timer heap by it */
+    struct cio__resumer *resumer;
+
+    struct cio__context context;
+    struct cio__wait *wait; /* NULL: not waiting, or only for its turn */
+    struct cio__stack *stack;
+    int cancel_requests;
+    uint8_t state;
+    bool is_task;
+    bool must_cancel; /* a cancellation that its next wait will get */
+    bool known;       /* somebody saw its error, or will */
+    struct cio__links waiters;
+
+    int rc;
+    uint32_t references;
+    void *value;
+    cio_coroutine *fn;
+    void *arg;
+    const char *name; /* NULL: "Task-<id>", made when it is asked for */
+    uint64_t id;
+    struct cio_future *newer; /* tasks that are not done, in order of creation */
+    struct cio_future *older;
+    size_t stack_size;
+#if defined(CIO__ASAN) || defined(CIO__TSAN)
+    struct cio__shadow shadow;
+#endif
+};
+
+/* Who resumed a task: it is switched back to. It lies in the resuming frame. */
+struct cio__resumer {
+    struct cio__context context;
+    struct cio_future *outer; /* the task that is thereby held up; NULL: the loop resumed it */
+#if defined(CIO__ASAN) || defined(CIO__TSAN)
+    struct cio__shadow shadow;
+#endif
+};
+
+/* What floor 2 keeps for a loop. */
+struct cio__tasks {
+    cio_loop *loop;
+    struct cio__stacks stacks;
+    struct cio__pool_block *blocks;
+    struct cio_future *free; /* linked by .newer */
+    struct cio_future *newest;
+    struct cio_future *oldest;
+    size_t live; /* tasks that are not done */
+    uint64_t last_id;
+    bool shutting_down; /* tasks are canceled as soon as they are created */
+    bool stop_when_none;
+};
+
+extern _Thread_local cio_task *cio__current __attribute__((tls_model("initial-exec")));
+
+/* Floor 2's part of a loop, made when it is first asked for. NULL: no memory. */
+struct cio__tasks *cio__tasks_of(cio_loop *loop);
+
+/* A pending future from the pool with one reference, all else zero. NULL: no memory. */
+struct cio_future *cio__future_alloc(struct cio__tasks *tasks);
+
+/* Drops one reference; the last one frees, and reports an error that nobody knows. */
+void cio__unref(struct cio_future *future);
+
+/* Ends a pending future and queues its waiters. */
+void cio__future_finish(struct cio_future *future, int rc, void *value);
+
+/* Queues handle when the future ends, or now if it has. link must be removed again if it is not. */
+void cio__future_listen(struct cio_future *future, cio_link *link, cio_handle *handle);
+
+/*
+ * Waits in the current task until its handle is pushed. Returns CIO_ECANCELED if the wait was
+ * canceled or had been asked for before, else 0. The caller then removes what it left with sources.
+ */
+int cio__wait(struct cio__wait *wait);
+
+/* Ends another task's wait, unless it is on its way already. */
+static inline void cio__wake(cio_task *task)
+{
+    if (cio__handle_state(&task->step) == CIO__IDLE)
+        cio__ready_push(&task->step.loop->ready, &task->step);
+}
+
+/* Copies name as the future's. Returns 0 or -ENOMEM. */
+int cio__set_name(struct cio_future *future, const char *name);
+
+/* The handle's callback of a task that has begun. */
+void cio__task_resume(void *task);
+
+/* The instance of cio__run_turns() that knows tasks. */
+void cio__run_with_tasks(cio_loop *loop);
+
+/* 0 if the current task may wait for this future: else CIO_ENOTASK, CIO_ESELF, ... */
+int cio__check_await(const cio_future *future);
+int cio__check_await_all(cio_future *const *futures, size_t n);
+
+/* A task that is not queued yet, with the handle ready to be pushed. NULL as cio_create_task(). */
+cio_task *cio__task_new(const cio_task_options *options, cio_coroutine *fn, void *arg);
+
+/* Gives SIGINT back if cio_run() has it. */
+void cio__forget_interrupt(void);
+
+/*
+ * Has stack overflows of tasks of this thread reported, from here to the end. Returns false if that
+ * cannot be had; then the end must not be called.
+ */
+bool cio__overflow_reports_begin(void);
+void cio__overflow_reports_end(void);
+
+#endif

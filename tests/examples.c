@@ -1,0 +1,383 @@
+/* The programs of examples/: each is run as a user runs it, and says and returns what it should. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "test.h"
+
+enum { MAX_ARGUMENTS = 12, CANNOT_EXEC = 126 };
+
+struct program {
+    pid_t pid;
+    int out, err; /* where its output can be read, -1 if not */
+    int exit_code;
+    char out_text[16384], err_text[16384];
+};
+
+static _Noreturn void be_program(const char *name, const char *const *arguments, int out, int err)
+{
+#ifdef CIO_EXAMPLES_DIR
+    char path[1024];
+    const char *argv[MAX_ARGUMENTS + 2] = {name};
+    for (int i = 0; i < MAX_ARGUMENTS && arguments[i]; i++)
+        argv[i + 1] = arguments[i];
+    snprintf(path, sizeof path, "%s/%s", CIO_EXAMPLES_DIR, name);
+    signal(SIGINT, SIG_DFL);
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    execv(path, (char *const *)argv);
+    _exit(errno == ENOEXEC ? CANNOT_EXEC : 127);
+#else
+    (void)name, (void)arguments, (void)out, (void)err;
+    _exit(127);
+#endif
+}
+
+/* Starts an example. err < 0: its stderr goes into a pipe too. */
+static void start(struct program *p, int err, const char *name, const char *const *arguments)
+{
+#ifndef CIO_EXAMPLES_DIR
+    test_skip("built without the examples");
+#endif
+    int out_pipe[2], err_pipe[2];
+    memset(p, 0, sizeof *p);
+    assert_int_equal(pipe2(out_pipe, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(err_pipe, O_CLOEXEC), 0);
+    p->pid = fork();
+    assert_true(p->pid >= 0);
+    if (p->pid == 0)
+        be_program(name, arguments, out_pipe[1], err < 0 ? err_pipe[1] : err);
+    close(out_pipe[1]);
+    close(err_pipe[1]);
+    p->out = out_pipe[0];
+    p->err = err_pipe[0];
+}
+
+/* Appends what can be read to text until `until` is in it or the end is reached. */
+static void read_text(int fd, char *text, size_t room, const char *until)
+{
+    size_t used = strlen(text);
+    while (used + 1 < room && !(until && strstr(text, until))) {
+        ssize_t n = read(fd, text + used, room - used - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+        text[used] = '\0';
+    }
+}
+
+static void finish(struct program *p)
+{
+    int status = -1;
+    read_text(p->out, p->out_text, sizeof p->out_text, NULL);
+    read_text(p->err, p->err_text, sizeof p->err_text, NULL);
+    close(p->out);
+    close(p->err);
+    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+    if (WIFSIGNALED(status))
+        fail_msg("killed by signal %d; stderr: %s", WTERMSIG(status), p->err_text);
+    p->exit_code = WEXITSTATUS(status);
+    if (p->exit_code == CANNOT_EXEC)
+        test_skip("the examples are not for this machine");
+    assert_int_not_equal(p->exit_code, 127);
+}
+
+#define ARGUMENTS(...) ((const char *const[MAX_ARGUMENTS + 1]){__VA_ARGS__})
+
+static void run(struct program *p, const char *name, const char *const *arguments)
+{
+    start(p, -1, name, arguments);
+    finish(p);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+/* ---- demo ---- */
+
+struct summary {
+    unsigned long connections, requests, errors, bytes_per_task;
+    double rps, p50_us, p99_us;
+};
+
+/* The last line of the report, which programs read. */
+static struct summary summary_of(const struct program *p)
+{
+    struct summary s = {0};
+    const char *last = strstr(p->out_text, "demo: connections=");
+    if (!last)
+        fail_msg("no summary in:\n%s\nstderr: %s", p->out_text, p->err_text);
+    assert_ptr_equal(strchr(last, '\n'), p->out_text + strlen(p->out_text) - 1);
+    assert_int_equal(sscanf(last,
+                            "demo: connections=%lu requests=%lu errors=%lu rps=%lf p50_us=%lf "
+                            "p99_us=%lf bytes_per_task=%lu",
+                            &s.connections, &s.requests, &s.errors, &s.rps, &s.p50_us, &s.p99_us,
+                            &s.bytes_per_task),
+                     7);
+    return s;
+}
+
+static void assert_good(const struct program *p, unsigned long connections)
+{
+    struct summary s = summary_of(p);
+    assert_int_equal(p->exit_code, 0);
+    assert_int_equal(s.connections, connections);
+    assert_int_equal(s.errors, 0);
+    assert_true(s.requests > 0);
+    assert_true(s.rps > 0);
+    assert_true(s.p50_us > 0 && s.p50_us <= s.p99_us);
+}
+
+TEST(demo_counts_its_requests)
+{
+    struct program p;
+    run(&p, "demo", ARGUMENTS("--connections", "50", "--messages", "20"));
+    assert_good(&p, 50);
+    assert_int_equal(summary_of(&p).requests, 50 * 20);
+    assert_string_equal(p.err_text, ""); /* no progress line where there is no terminal */
+}
+
+TEST(demo_with_messages_of_every_size)
+{
+    const char *sizes[] = {"1", "1023", "1024", "1025", "65536"};
+    for (int i = 0; i < 5; i++) {
+        struct program p;
+        run(&p, "demo", ARGUMENTS("--connections", "4", "--messages", "10", "--size", sizes[i]));
+        assert_good(&p, 4);
+        assert_int_equal(summary_of(&p).requests, 40);
+    }
+}
+
+TEST(demo_for_some_time)
+{
+    struct program p;
+    run(&p, "demo", ARGUMENTS("--connections", "10", "--seconds", "0.3"));
+    assert_good(&p, 10);
+}
+
+TEST(demo_with_many_connections)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < 4100)
+        test_skip("too few descriptors are allowed");
+    struct program p;
+    run(&p, "demo", ARGUMENTS("--connections", "2000", "--messages", "3"));
+    assert_good(&p, 2000);
+    assert_int_equal(summary_of(&p).requests, 2000 * 3);
+    assert_true(summary_of(&p).bytes_per_task > 0);
+}
+
+TEST(demo_takes_fewer_connections_where_descriptors_are_few)
+{
+    struct rlimit limit = {.rlim_cur = 60, .rlim_max = 100};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct program p;
+    run(&p, "demo", ARGUMENTS("--messages", "5"));
+    unsigned long connections = summary_of(&p).connections;
+    assert_in_range(connections, 20, 49);
+    assert_good(&p, connections);
+    assert_int_equal(summary_of(&p).requests, connections * 5);
+    assert_contains(p.err_text, "only");
+}
+
+TEST(demo_interrupted_reports_what_was_done)
+{
+    struct program p;
+    start(&p, -1, "demo", ARGUMENTS("--connections", "50", "--seconds", "600"));
+    read_text(p.out, p.out_text, sizeof p.out_text, "for 600 s");
+    usleep(200000);
+    assert_int_equal(kill(p.pid, SIGINT), 0);
+    finish(&p);
+    assert_int_equal(p.exit_code, 130);
+    struct summary s = summary_of(&p);
+    assert_int_equal(s.connections, 50);
+    assert_int_equal(s.errors, 0);
+    assert_string_equal(p.err_text, "");
+}
+
+TEST(demo_shows_progress_on_a_terminal)
+{
+    struct program p;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    assert_int_equal(grantpt(terminal), 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    int device = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(device >= 0);
+    start(&p, device, "demo", ARGUMENTS("--connections", "20", "--seconds", "0.7"));
+    close(device);
+    char shown[16384] = "";
+    read_text(terminal, shown, sizeof shown, NULL);
+    close(terminal);
+    finish(&p);
+    assert_good(&p, 20);
+    assert_contains(shown, "\r");
+    assert_contains(shown, "20 connections");
+    assert_contains(shown, "requests");
+}
+
+TEST(demo_help)
+{
+    struct program p;
+    run(&p, "demo", ARGUMENTS("--help"));
+    assert_int_equal(p.exit_code, 0);
+    const char *options[] = {"--connections", "--messages", "--size", "--seconds", "--help"};
+    for (int i = 0; i < 5; i++)
+        assert_contains(p.out_text, options[i]);
+}
+
+static void assert_refused(const char *name, const char *const *arguments)
+{
+    struct program p;
+    run(&p, name, arguments);
+    assert_int_equal(p.exit_code, 2);
+    assert_string_equal(p.out_text, "");
+    assert_contains(p.err_text, name);
+}
+
+TEST(demo_refuses_bad_options)
+{
+    const char *const values[][2] = {
+        {"--connections", "0"},    {"--connections", "-5"},
+        {"--connections", "many"}, {"--connections", ""},
+        {"--connections", "1x"},   {"--messages", "0"},
+        {"--messages", "1e3"},     {"--size", "0"},
+        {"--size", "65537"},       {"--size", "99999999999999999999"},
+        {"--seconds", "0"},        {"--seconds", "-1"},
+        {"--seconds", "nan"},      {"--seconds", "inf"},
+        {"--seconds", "soon"},     {"--unknown", "1"},
+        {"more", "words"},         {"--messages", NULL},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        assert_refused("demo", ARGUMENTS(values[i][0], values[i][1]));
+    assert_refused("demo", ARGUMENTS("--messages", "5", "--seconds", "5"));
+}
+
+/* ---- The small ones ---- */
+
+TEST(hello)
+{
+    struct program p;
+    run(&p, "hello", ARGUMENTS(NULL));
+    assert_int_equal(p.exit_code, 0);
+    assert_string_equal(p.err_text, "");
+    assert_string_equal(p.out_text, "hello, fast\nhello, world\nhello, slow\n"
+                                    "slow took 0.3 s and wrote 12 bytes\n"
+                                    "fast took 0.1 s and wrote 12 bytes\n"
+                                    "world took 0.2 s and wrote 13 bytes\n");
+}
+
+TEST(countdown)
+{
+    struct program p;
+    run(&p, "countdown", ARGUMENTS(NULL));
+    assert_int_equal(p.exit_code, 0);
+    assert_string_equal(p.err_text, "");
+    assert_string_equal(p.out_text, "T-minus 2 (A)\nT-minus 3 (B)\n"
+                                    "T-minus 1 (A)\nT-minus 2 (B)\n"
+                                    "lift-off (A)\nT-minus 1 (B)\nlift-off (B)\n");
+}
+
+TEST(timeout)
+{
+    struct program p;
+    run(&p, "timeout", ARGUMENTS(NULL));
+    assert_int_equal(p.exit_code, 0);
+    assert_string_equal(p.err_text, "");
+    assert_contains(p.out_text, "a call of 0.01 s within 1 s: success\n"
+                                "  (tidying up)\n"
+                                "a call of 60 s within 0.05 s: timed out\n"
+                                "a block within 0.1 s: ");
+    assert_contains(p.out_text, "timed out\na wait of 0.05 s: 0 of 1 task done\n"
+                                "the task itself: success\n");
+}
+
+/* Several clients at once, each byte checked, then ^C. */
+TEST(tcp_echo)
+{
+    enum { CLIENTS = 3, SIZE = 30000 };
+    struct program p;
+    int port = 0, fds[CLIENTS];
+    static char sent[SIZE], got[SIZE];
+    start(&p, -1, "tcp_echo", ARGUMENTS("0"));
+    read_text(p.out, p.out_text, sizeof p.out_text, "\n");
+    assert_int_equal(sscanf(p.out_text, "listening on port %d", &port), 1);
+
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = net_connect_blocking(&address);
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        net_fill(sent, SIZE, i, 0);
+        net_write(fds[i], sent, SIZE);
+        assert_int_equal(net_read(fds[i], got, SIZE), SIZE);
+        net_check(got, SIZE, i, 0);
+    }
+    assert_int_equal(shutdown(fds[0], SHUT_WR), 0);
+    assert_int_equal(net_read(fds[0], got, 1), 0);
+
+    assert_int_equal(kill(p.pid, SIGINT), 0); /* two are still connected */
+    finish(&p);
+    assert_int_equal(p.exit_code, 130);
+    assert_string_equal(p.err_text, "");
+    assert_contains(p.out_text, "127.0.0.1:");
+    assert_contains(p.out_text, "interrupted\n");
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+}
+
+TEST(tcp_echo_refuses_bad_ports)
+{
+    const char *bad[] = {NULL, "", "x", "-1", "65536", "80x"};
+    for (int i = 0; i < 6; i++)
+        assert_refused("tcp_echo", ARGUMENTS(bad[i]));
+}
+
+TEST(port_scan_finds_an_open_port)
+{
+    struct sockaddr_in address;
+    int listener = net_listen(&address, 8);
+    int port = ntohs(address.sin_port);
+    char first[16], last[16], line[32];
+    snprintf(first, sizeof first, "%d", port - 20);
+    snprintf(last, sizeof last, "%d", port + 20 > 65535 ? 65535 : port + 20);
+    snprintf(line, sizeof line, "%d open\n", port);
+    struct program p;
+    run(&p, "port_scan",
+        ARGUMENTS("--concurrency", "7", "--timeout", "5", "127.0.0.1", first, last));
+    assert_int_equal(p.exit_code, 0);
+    assert_string_equal(p.err_text, "");
+    assert_contains(p.out_text, line);
+    assert_contains(p.out_text, " 0 failed\n");
+    cio_sock_close(listener);
+}
+
+TEST(port_scan_options)
+{
+    struct program p;
+    run(&p, "port_scan", ARGUMENTS("--help"));
+    assert_int_equal(p.exit_code, 0);
+    assert_contains(p.out_text, "--concurrency");
+    assert_refused("port_scan", ARGUMENTS(NULL));
+    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1"));
+    assert_refused("port_scan", ARGUMENTS("localhost", "1", "2"));
+    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "9", "8"));
+    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "0", "8"));
+    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1", "65536"));
+    assert_refused("port_scan", ARGUMENTS("--timeout", "nan", "127.0.0.1", "1", "2"));
+    assert_refused("port_scan", ARGUMENTS("--concurrency", "0", "127.0.0.1", "1", "2"));
+}

@@ -1,0 +1,473 @@
+/*
+ * Every allocation fails in its turn, as in curl's torture tests: the first, then the second, until
+ * a run makes it to its end without a failure. Each run may fail or succeed, but must not crash,
+ * leak or hang.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "test.h"
+
+/* ---- the allocator ---- */
+
+static struct {
+    int calls;
+    int fail_at;   /* this call fails; 0: none */
+    bool for_good; /* and every later one */
+    int blocks;
+    size_t pages;
+} memory;
+
+static bool fails(void)
+{
+    int call = ++memory.calls;
+    return memory.fail_at && (call == memory.fail_at || (memory.for_good && call > memory.fail_at));
+}
+
+static void *count_realloc(void *ptr, size_t size, void *arg)
+{
+    (void)arg;
+    if (fails())
+        return NULL;
+    void *block = realloc(ptr, size);
+    assert_non_null(block);
+    if (!ptr) {
+        memory.blocks++;
+        memset(block, 0xa5, size); /* nobody may count on zeroes */
+    }
+    return block;
+}
+
+static void count_free(void *ptr, void *arg)
+{
+    (void)arg;
+    memory.blocks -= ptr != NULL;
+    free(ptr);
+}
+
+static void *count_map(size_t size, void *arg)
+{
+    (void)arg;
+    if (fails())
+        return NULL;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    memory.pages += size;
+    return pages;
+}
+
+static void count_unmap(void *ptr, size_t size, void *arg)
+{
+    (void)arg;
+    assert_true(memory.pages >= size);
+    memory.pages -= size;
+    assert_int_equal(munmap(ptr, size), 0);
+}
+
+static const cio_allocator allocator = {count_realloc, count_free, count_map, count_unmap, NULL};
+
+static void ignore_reports(cio_loop *loop, const cio_exception_context *context, void *arg)
+{
+    (void)loop, (void)context, (void)arg; /* a task lost for want of memory may be reported */
+}
+
+/* One run; returns whether it got to its end without a failure. */
+static bool run_once(cio_coroutine *scenario, int fail_at, bool for_good)
+{
+    int fds = test_count_fds();
+    memory.calls = 0;
+    memory.fail_at = fail_at;
+    memory.for_good = for_good;
+    cio_run_options options = {.exception_handler = ignore_reports};
+    int rc = cio_run_with(&options, scenario, NULL);
+    bool failed = memory.calls >= fail_at;
+    if (memory.blocks || memory.pages || test_count_fds() != fds)
+        print_error("allocation %d: %d blocks, %zu bytes of pages, %d files left\n", fail_at,
+                    memory.blocks, memory.pages, test_count_fds() - fds);
+    assert_int_equal(memory.blocks, 0);
+    assert_int_equal(memory.pages, 0);
+    assert_int_equal(test_count_fds(), fds);
+    if (!failed)
+        assert_int_equal(rc, 0);
+    return !failed;
+}
+
+static void torture(cio_coroutine *scenario)
+{
+    cio_set_allocator(&allocator);
+    for (int for_good = 0; for_good < 2; for_good++) {
+        int n = 1;
+        while (!run_once(scenario, n, for_good != 0))
+            n++;
+        assert_true(n > 1); /* the allocator was asked at all */
+    }
+    cio_set_allocator(NULL);
+}
+
+/* Keeps the first error. */
+static int worst(int rc, int next)
+{
+    return rc < 0 ? rc : next < 0 ? next : 0;
+}
+
+/* ---- scenarios ---- */
+
+static int yield_once(void *arg)
+{
+    (void)arg;
+    return cio_yield();
+}
+
+static int nap(void *arg)
+{
+    (void)arg;
+    return cio_sleep(0.0001);
+}
+
+static int sleep_for_ever(void *arg)
+{
+    (void)arg;
+    return cio_sleep(CIO_FOREVER);
+}
+
+static int tasks_scenario(void *arg)
+{
+    cio_task_options options = {
+        .name = "a name longer than any buffer in a struct would be, one hopes",
+        .stack_size = 128 * 1024};
+    cio_task_options eager = {.eager = true};
+    cio_task *tasks[4] = {
+        cio_create_task(yield_once, arg),
+        cio_create_task_with(&options, nap, arg),
+        cio_create_task_with(&eager, nap, arg),
+        cio_create_task(sleep_for_ever, arg),
+    };
+    int rc = cio_set_name(cio_current_task(), options.name);
+    for (int i = 0; i < 4; i++) {
+        if (!tasks[i]) {
+            rc = worst(rc, cio_last_error());
+            assert_int_equal(cio_last_error(), -ENOMEM);
+            continue;
+        }
+        if (i == 3)
+            cio_cancel(tasks[3]);
+        int ended = cio_await(tasks[i]);
+        rc = worst(rc, i == 3 && ended == CIO_ECANCELED ? 0 : ended);
+    }
+    return rc;
+}
+
+TEST(oom_tasks)
+{
+    torture(tasks_scenario);
+}
+
+static void set_future(void *arg)
+{
+    cio_set_result(arg, 0, NULL);
+    cio_detach(arg);
+}
+
+static int futures_scenario(void *arg)
+{
+    (void)arg;
+    cio_handle handles[20] = {0};
+    cio_future *futures[20];
+    cio_loop *loop = cio_get_running_loop();
+    int rc = 0, n = 0;
+    for (; n < 20; n++) {
+        futures[n] = cio_future_new();
+        if (!futures[n]) {
+            rc = cio_last_error();
+            break;
+        }
+        cio_ref(futures[n]);
+        int later = cio_call_later(loop, &handles[n], n * 0.00001, set_future, futures[n]);
+        if (later < 0) {
+            assert_int_equal(later, -ENOMEM);
+            set_future(futures[n]);
+            rc = worst(rc, later);
+        }
+    }
+    for (int i = 0; i < n; i++)
+        rc = worst(rc, cio_await(futures[i]));
+    return rc;
+}
+
+TEST(oom_futures_and_timers)
+{
+    torture(futures_scenario);
+}
+
+struct counted {
+    cio_handle handle;
+    int *next;
+    int number;
+};
+
+static void count(void *arg)
+{
+    struct counted *c = arg;
+    assert_int_equal(*c->next, c->number);
+    ++*c->next;
+}
+
+/* More than the ready ring begins with: it must grow, or do without, and lose nobody's place. */
+static int callbacks_scenario(void *arg)
+{
+    enum { N = 3000 };
+    static struct counted all[N];
+    int next = 0;
+    (void)arg;
+    for (int i = 0; i < N; i++) {
+        all[i] = (struct counted){.next = &next, .number = i};
+        assert_int_equal(cio_call_soon(cio_get_running_loop(), &all[i].handle, count, &all[i]), 0);
+    }
+    while (next < N)
+        assert_int_equal(cio_yield(), 0);
+    return 0;
+}
+
+TEST(oom_call_soon_never_fails)
+{
+    torture(callbacks_scenario);
+}
+
+enum { CROWD = 40 }; /* more than the waits have room for on the stack */
+
+/* Starts up to CROWD tasks; returns how many there are. */
+static int start_crowd(cio_future **tasks, int *rc)
+{
+    int n = 0;
+    while (n < CROWD && (tasks[n] = cio_create_task(n % 2 ? nap : yield_once, NULL)))
+        n++;
+    *rc = n < CROWD ? cio_last_error() : 0;
+    return n;
+}
+
+static int finish_crowd(cio_future **tasks, int n, int rc)
+{
+    for (int i = 0; i < n; i++)
+        rc = worst(rc, cio_await(tasks[i]));
+    return rc;
+}
+
+static int gather_scenario(void *arg)
+{
+    (void)arg;
+    cio_future *tasks[CROWD];
+    cio_result_pair results[CROWD];
+    int rc, n = start_crowd(tasks, &rc);
+    int gathered = cio_gather_into(tasks, (size_t)n, CIO_RETURN_ERRORS, results);
+    if (gathered < 0) {
+        assert_int_equal(gathered, -ENOMEM);
+        return finish_crowd(tasks, n, gathered); /* nothing had happened: they are still ours */
+    }
+    for (int i = 0; i < n; i++)
+        rc = worst(rc, results[i].rc);
+    return rc;
+}
+
+TEST(oom_gather)
+{
+    torture(gather_scenario);
+}
+
+static int wait_scenario(void *arg)
+{
+    (void)arg;
+    cio_future *tasks[CROWD];
+    int rc, n = start_crowd(tasks, &rc);
+    if (n > 0) {
+        int done = cio_wait(tasks, (size_t)n, CIO_ALL_COMPLETED, 1000);
+        assert_true(done == n || done == -ENOMEM);
+        rc = worst(rc, done);
+    }
+    return finish_crowd(tasks, n, rc);
+}
+
+TEST(oom_wait)
+{
+    torture(wait_scenario);
+}
+
+static int as_completed_scenario(void *arg)
+{
+    (void)arg;
+    cio_future *tasks[CROWD], *f;
+    cio_as_completed it;
+    int rc, n = start_crowd(tasks, &rc);
+    int begun = cio_as_completed_init(&it, tasks, (size_t)n, 1000);
+    if (begun < 0)
+        return finish_crowd(tasks, n, begun);
+    int next;
+    while ((next = cio_next_completed(&it, &f)) > 0)
+        rc = worst(rc, cio_result(f));
+    cio_as_completed_end(&it);
+    return finish_crowd(tasks, n, worst(rc, next));
+}
+
+TEST(oom_as_completed)
+{
+    torture(as_completed_scenario);
+}
+
+static int groups_scenario(void *arg)
+{
+    (void)arg;
+    cio_group g;
+    int rc = cio_group_enter(&g);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < 20; i++) {
+        if (!cio_group_start(&g, i % 2 ? nap : yield_once, NULL))
+            rc = worst(rc, cio_last_error());
+    }
+    int ended = cio_group_exit(&g, 0);
+    if (rc < 0)
+        assert_true(ended < 0); /* a child that could not be started is a child that failed */
+    return ended;
+}
+
+TEST(oom_groups)
+{
+    torture(groups_scenario);
+}
+
+static int map_item(void *arg)
+{
+    int rc = cio_yield();
+    *(int *)arg += 1;
+    return rc;
+}
+
+static int map_scenario(void *arg)
+{
+    (void)arg;
+    int items[30] = {0};
+    int rc = cio_map(map_item, items, 30, sizeof items[0], 4);
+    for (int i = 0; i < 30 && rc == 0; i++)
+        assert_int_equal(items[i], 1);
+    return rc;
+}
+
+TEST(oom_map)
+{
+    torture(map_scenario);
+}
+
+static int nested_timeouts(void *arg)
+{
+    int *depth = arg;
+    cio_timeout t;
+    int rc = cio_timeout_enter(&t, 1000);
+    if (rc < 0)
+        return rc;
+    int inner = --*depth > 0 ? nested_timeouts(depth) : cio_yield();
+    return cio_timeout_exit(&t, inner);
+}
+
+static int timeouts_scenario(void *arg)
+{
+    int depth = 20;
+    int rc = nested_timeouts(&depth);
+    rc = worst(rc, cio_wait_for(nap, arg, 1000));
+    int late = cio_wait_for(sleep_for_ever, arg, 0.0001);
+    rc = worst(rc, late == CIO_ETIMEDOUT ? 0 : late);
+    cio_task *t = cio_create_task(yield_once, arg); /* which itself never ends with -ENOMEM */
+    if (!t)
+        return worst(rc, cio_last_error());
+    cio_ref(t);
+    rc = worst(rc, cio_shield(t));
+    int ended = cio_await_for(t, 1000);
+    if (ended == -ENOMEM) /* nothing has happened: t is still ours */
+        cio_detach(t);
+    return worst(rc, ended);
+}
+
+TEST(oom_timeouts)
+{
+    torture(timeouts_scenario);
+}
+
+static int echo(void *arg)
+{
+    int fd = *(int *)arg;
+    char text[16];
+    for (;;) {
+        ssize_t n = cio_sock_recv(fd, text, sizeof text);
+        if (n <= 0)
+            return (int)n;
+        int rc = cio_sock_sendall(fd, text, (size_t)n);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int talk(int fd)
+{
+    char text[16];
+    int rc = 0;
+    for (int i = 0; i < 3 && rc >= 0; i++) {
+        rc = cio_sock_sendall(fd, "hello", 5);
+        if (rc >= 0)
+            rc = (int)cio_sock_recv(fd, text, sizeof text);
+    }
+    return rc;
+}
+
+static int sockets_scenario(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    int low = fds[1];
+    fds[1] = fcntl(low, F_DUPFD_CLOEXEC, 300); /* far from the other: in another block of records */
+    assert_true(fds[1] >= 300);
+    close(low);
+    cio_task *server = cio_create_task(echo, &fds[1]);
+    int rc = server ? talk(fds[0]) : cio_last_error();
+    shutdown(fds[0], SHUT_RDWR);
+    if (server)
+        rc = worst(rc, cio_await(server));
+    cio_sock_close(fds[0]);
+    cio_sock_close(fds[1]);
+    return rc;
+}
+
+TEST(oom_sockets)
+{
+    torture(sockets_scenario);
+}
+
+/* ---- no stack to be had ---- */
+
+static int stackless_main(void *arg)
+{
+    (void)arg;
+    cio_task_options options = {.stack_size = 1024 * 1024}; /* a mapping of its own */
+    cio_task *t = cio_create_task_with(&options, yield_once, NULL);
+    assert_non_null(t); /* the stack is taken at the first step only */
+    memory.fail_at = memory.calls + 1;
+    memory.for_good = true;
+    int rc = cio_await(t);
+    memory.fail_at = 0;
+    return rc;
+}
+
+TEST(a_task_without_a_stack_ends_with_enostack)
+{
+    cio_set_allocator(&allocator);
+    memory.fail_at = 0;
+    assert_int_equal(cio_run(stackless_main, NULL), CIO_ENOSTACK);
+    assert_int_equal(memory.blocks, 0);
+    assert_int_equal(memory.pages, 0);
+    cio_set_allocator(NULL);
+}

@@ -1,0 +1,166 @@
+#!/bin/bash
+# Every check of the project, stage by stage. The last line is "N passed, N failed".
+#
+#     tools/test.sh              all stages
+#     tools/test.sh dev asan     only these
+#
+# Logs stay in build/logs.
+set -u
+cd "$(dirname "$0")/.."
+
+ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 install format tidy)
+# valgrind and qemu are slow, and know less of the kernel: a part of the tests runs there.
+VALGRIND_LABELS=${VALGRIND_LABELS:-'.*'}
+VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'}
+AARCH64_EXCLUDE=${AARCH64_EXCLUDE:-'^torture$'}
+JOBS=${JOBS:-$(nproc)}
+LOGS=build/logs
+
+passed=0
+failed=0
+skipped=0
+not_run=()
+mkdir -p "$LOGS"
+
+report() { # STAGE PASSED FAILED SKIPPED NOTE
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    skipped=$((skipped + $4))
+    local note=$5
+    [ "$4" = 0 ] || note="$4 skipped $note"
+    printf '%-9s %5d passed %5d failed %5d s  %s\n' "$1" "$2" "$3" $((SECONDS - stage_began)) "$note"
+}
+
+leave_out() { # STAGE REASON
+    not_run+=("$1 ($2)")
+    printf '%-9s not run: %s\n' "$1" "$2"
+}
+
+# Fails, and says why, if the preset does not build: that counts as one failure.
+build() { # STAGE PRESET
+    local log=$LOGS/$1-build.log
+    if cmake --preset "$2" >"$log" 2>&1 && cmake --build --preset "$2" -j "$JOBS" >>"$log" 2>&1; then
+        return 0
+    fi
+    grep -E -A12 'error|FAILED' "$log" | head -60
+    report "$1" 0 1 0 "does not build: $log"
+    return 1
+}
+
+# Runs CTest and counts by its JUnit file.
+run_ctest() { # STAGE PRESET [CTEST ARGUMENT...]
+    local stage=$1 preset=$2 log=$LOGS/$1.log junit=$PWD/$LOGS/$1.xml
+    shift 2
+    rm -f "$junit"
+    "${wrapper[@]}" ctest --preset "$preset" -j 4 --no-label-summary --output-junit "$junit" "$@" >"$log" 2>&1
+    local status=$?
+
+    local total failures ignored
+    total=$(junit_count tests "$junit")
+    failures=$(junit_count failures "$junit")
+    ignored=$(($(junit_count skipped "$junit") + $(junit_count disabled "$junit")))
+    if [ "$status" != 0 ]; then
+        [ "$failures" != 0 ] || failures=1
+        sed -E '/^ *[0-9]+\/[0-9]+ Test +#.* Passed/d; /^ *Start +[0-9]+:/d' "$log" | head -400
+    elif [ "$total" = 0 ]; then
+        failures=1
+        echo "no tests were found"
+    fi
+    local good=$((total - failures - ignored))
+    report "$stage" $((good < 0 ? 0 : good)) "$failures" "$ignored" "$log"
+}
+
+junit_count() { # ATTRIBUTE FILE
+    local n
+    n=$(sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" 2>/dev/null | head -1)
+    echo "${n:-0}"
+}
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+check() { # STAGE COMMAND...  one check that passes or fails as a whole
+    local stage=$1 log=$LOGS/$1.log
+    shift
+    if "$@" >"$log" 2>&1; then
+        report "$stage" 1 0 0 ""
+    else
+        head -200 "$log"
+        report "$stage" 0 1 0 "$log"
+    fi
+}
+
+sources() { # DIRECTORY...  the C files and headers there
+    find "$@" -name '*.[ch]' -not -path '*/.*' 2>/dev/null | sort
+}
+
+stage_dev() { build dev dev && run_ctest dev dev -LE '^install$'; }
+stage_clang() { build clang clang && run_ctest clang clang -LE '^install$'; }
+stage_setjmp() { build setjmp setjmp && run_ctest setjmp setjmp -LE '^install$'; }
+stage_asan() { build asan asan && run_ctest asan asan; }
+
+# ThreadSanitizer knows where memory may lie, and kernels randomise more than older ones of it expect.
+stage_tsan() {
+    build tsan tsan || return
+    if setarch -R true 2>/dev/null; then
+        wrapper=(setarch -R)
+    fi
+    run_ctest tsan tsan
+}
+
+stage_valgrind() {
+    has valgrind || { leave_out valgrind "valgrind is not installed"; return; }
+    build valgrind valgrind && run_ctest valgrind valgrind -L "$VALGRIND_LABELS" -LE "$VALGRIND_EXCLUDE"
+}
+
+stage_aarch64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        leave_out aarch64 "this machine is one: the other stages have run on it"
+    elif ! has aarch64-linux-gnu-gcc || ! has qemu-aarch64; then
+        leave_out aarch64 "no cross compiler or no qemu: tools/setup.sh test"
+    elif [ ! -e build/aarch64-sysroot/ok ]; then
+        leave_out aarch64 "no cmocka for it: tools/setup.sh test"
+    else
+        build aarch64 aarch64 && run_ctest aarch64 aarch64 -LE "$AARCH64_EXCLUDE"
+    fi
+}
+
+stage_install() { build install release && run_ctest install release; }
+
+stage_format() {
+    has clang-format || { leave_out format "clang-format is not installed"; return; }
+    check format clang-format --dry-run -Werror $(sources include src tests examples bench)
+}
+
+# clang-tidy reads clang's command lines: gcc has options that it does not know.
+stage_tidy() {
+    has clang-tidy || { leave_out tidy "clang-tidy is not installed"; return; }
+    build tidy clang && check tidy run_tidy
+}
+
+run_tidy() {
+    find src -name '*.c' | sort | xargs -n 2 -P "$JOBS" clang-tidy --quiet -p build/clang
+}
+
+stages=("$@")
+[ $# != 0 ] || stages=("${ALL_STAGES[@]}")
+for stage in "${stages[@]}"; do
+    if [[ " ${ALL_STAGES[*]} " != *" $stage "* ]]; then
+        echo "no stage $stage; there are: ${ALL_STAGES[*]}" >&2
+        exit 2
+    fi
+done
+for stage in "${stages[@]}"; do
+    stage_began=$SECONDS
+    wrapper=()
+    "stage_$stage"
+done
+
+for note in "${not_run[@]}"; do
+    echo "NOT RUN: $note"
+done
+[ "$skipped" = 0 ] || echo "$skipped skipped by themselves (see build/logs)"
+echo "total $SECONDS s"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
