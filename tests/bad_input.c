@@ -161,7 +161,7 @@ TEST(null_exception_context_is_refused)
     free_loop(loop);
 }
 
-/* --- options of a loop --------------------------------------------------------------------------- */
+/* --- options of a loop ----------------------------------------------------------------------- */
 
 static void expect_no_loop(const cio_loop_options *options, int error)
 {

@@ -86,7 +86,9 @@ static void fork_in_callback(void *arg)
     note("parent");
 }
 
-/* T13, T56: a child that was forked by a callback has no running loop, but may have one of its own. */
+/*
+ * T13, T56: a child that was forked by a callback has no running loop, but may have one of its own.
+ */
 TEST(t56_child_of_a_callback_has_no_running_loop)
 {
     cio_loop *loop = new_loop();
@@ -216,7 +218,9 @@ static void expect_undisturbed(struct watched *w)
     close(w->fds[1]);
 }
 
-/* The kernel's side of a loop is shared with the child: closing there must not unregister anything. */
+/*
+ * The kernel's side of a loop is shared with the child: closing there must not unregister anything.
+ */
 TEST(t13_child_may_close_the_parents_loop)
 {
     struct watched w = {0};

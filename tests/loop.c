@@ -1,6 +1,5 @@
-/* The loop itself: its turns, its end, and the one that runs in a thread. Traps T1-T4, T10-T13. */
+/* The loop itself: its turns, and how it is stopped. Traps T1-T4, T10, T12. */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -17,7 +16,7 @@ TEST(new_loop_is_neither_running_nor_closed)
     free_loop(loop);
 }
 
-/* --- turns ------------------------------------------------------------------------------------ */
+/* --- turns ----------------------------------------------------------------------------------- */
 
 TEST(callbacks_run_in_the_order_of_their_calls)
 {
@@ -156,7 +155,7 @@ TEST(t3_spinner_starves_neither_files_nor_timers)
     close(fds[1]);
 }
 
-/* --- stopping --------------------------------------------------------------------------------- */
+/* --- stopping -------------------------------------------------------------------------------- */
 
 static void stop_and_queue(void *arg)
 {
@@ -178,6 +177,67 @@ TEST(t10_stop_lets_the_turn_finish)
     run_turn(c.loop);
     assert_trace("next");
     free_loop(c.loop);
+}
+
+struct busy {
+    cio_loop *loop;
+    cio_handle spinner, last, timer;
+    int n_turns, turn_of_timer;
+};
+
+enum { BUSY_TURNS = 2000 };
+
+/* Once the loop has got used to short callbacks, in which it asks neither clock nor kernel. */
+static void stop_when_busy(void *arg)
+{
+    struct busy *b = arg;
+    if (++b->n_turns == BUSY_TURNS) {
+        cio_stop(b->loop);
+        cio_call_soon(b->loop, &b->last, note, "next");
+    }
+    cio_call_soon(b->loop, &b->spinner, stop_when_busy, b);
+}
+
+TEST(t10_stop_of_a_busy_loop_lets_no_further_turn_begin)
+{
+    struct busy b = {.loop = new_loop()};
+    cio_call_soon(b.loop, &b.spinner, stop_when_busy, &b);
+    assert_int_equal(cio_run_forever(b.loop), 0);
+    assert_int_equal(b.n_turns, BUSY_TURNS);
+    assert_trace("");
+    run_turn(b.loop);
+    assert_int_equal(b.n_turns, BUSY_TURNS + 1);
+    assert_trace("next");
+    free_loop(b.loop);
+}
+
+static void note_turn_of_timer(void *arg)
+{
+    struct busy *b = arg;
+    b->turn_of_timer = b->n_turns;
+}
+
+static void call_later_when_busy(void *arg)
+{
+    struct busy *b = arg;
+    b->n_turns++;
+    if (b->n_turns == BUSY_TURNS)
+        cio_call_later(b->loop, &b->timer, 0.0, note_turn_of_timer, b);
+    if (b->n_turns == BUSY_TURNS + 100)
+        stop_loop(b->loop);
+    cio_call_soon(b->loop, &b->spinner, call_later_when_busy, b);
+}
+
+/*
+ * T3, T4: also in a busy loop a timer that is due at once runs in the very next turn, at its end.
+ */
+TEST(t4_timer_due_at_once_runs_in_the_next_turn_of_a_busy_loop)
+{
+    struct busy b = {.loop = new_loop()};
+    cio_call_soon(b.loop, &b.spinner, call_later_when_busy, &b);
+    assert_int_equal(cio_run_forever(b.loop), 0);
+    assert_int_equal(b.turn_of_timer, BUSY_TURNS + 1);
+    free_loop(b.loop);
 }
 
 /* T10: stop before run is one turn: no more, although the callbacks queue more, and no wait. */
@@ -275,7 +335,7 @@ TEST(t12_error_of_run_until_complete_is_not_reported)
     assert_int_equal(reports, 0);
 }
 
-/* --- tasks and futures are called by way of the loop ------------------------------------------- */
+/* --- tasks and futures are called by way of the loop ----------------------------------------- */
 
 static int note_task(void *arg)
 {
@@ -312,7 +372,9 @@ static void note_done(cio_future *future, void *arg)
     note(arg);
 }
 
-/* T2: callbacks of a future run soon after its end, in their order, never inside cio_set_result(). */
+/*
+ * T2: callbacks of a future run soon after its end, in their order, never inside cio_set_result().
+ */
 TEST(t2_done_callbacks_run_by_way_of_the_loop)
 {
     cio_loop *loop = new_loop();
@@ -328,187 +390,7 @@ TEST(t2_done_callbacks_run_by_way_of_the_loop)
     free_loop(loop);
 }
 
-/* --- one running loop a thread (T13) ---------------------------------------------------------- */
-
-static void run_inside(void *arg)
-{
-    cio_loop *loop = arg, *other = new_loop();
-    assert_ptr_equal(cio_get_running_loop(), loop);
-    assert_true(cio_is_running(loop));
-    assert_int_equal(cio_run_forever(loop), CIO_ERUNNING);
-    assert_int_equal(cio_run_forever(other), CIO_ERUNNING);
-    assert_int_equal(cio_run(note_task, "never"), CIO_ERUNNING);
-    assert_false(cio_is_running(other));
-    assert_ptr_equal(cio_get_running_loop(), loop);
-    free_loop(other);
-    assert_ptr_equal(cio_get_running_loop(), loop);
-    note("ok");
-}
-
-TEST(t13_no_run_inside_a_run)
-{
-    cio_loop *loop = new_loop();
-    cio_handle handle = {0}, after = {0};
-    cio_call_soon(loop, &handle, run_inside, loop);
-    cio_call_soon(loop, &after, note, ",after");
-    run_turn(loop);
-    assert_trace("ok,after");
-    assert_null(cio_get_running_loop());
-    assert_false(cio_is_running(loop));
-    free_loop(loop);
-}
-
-static void *look_from_outside(void *arg)
-{
-    cio_loop *loop = arg;
-    assert_null(cio_get_running_loop());
-    assert_true(cio_is_running(loop));
-    assert_int_equal(cio_run_forever(loop), CIO_ERUNNING);
-    assert_int_equal(cio_loop_close(loop), CIO_ERUNNING);
-    assert_int_equal(cio_loop_free(loop), CIO_ERUNNING);
-
-    cio_loop *own = cio_loop_new(NULL);
-    cio_handle stop = {0};
-    cio_call_soon(own, &stop, stop_loop, own);
-    assert_int_equal(cio_run_forever(own), 0);
-    assert_int_equal(cio_loop_free(own), 0);
-    return NULL;
-}
-
-static void look_in_a_thread(void *arg)
-{
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, look_from_outside, arg), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_ptr_equal(cio_get_running_loop(), arg);
-    note("ok");
-}
-
-TEST(t13_running_loop_is_the_threads_own)
-{
-    cio_loop *loop = new_loop();
-    cio_handle handle = {0};
-    cio_call_soon(loop, &handle, look_in_a_thread, loop);
-    run_turn(loop);
-    assert_trace("ok");
-    free_loop(loop);
-}
-
-static void *run_a_turn(void *arg)
-{
-    run_turn(arg);
-    assert_null(cio_get_running_loop());
-    return NULL;
-}
-
-TEST(loop_may_run_in_one_thread_after_the_other)
-{
-    cio_loop *loop = new_loop();
-    for (int i = 0; i < 3; i++) {
-        cio_handle handle = {0};
-        pthread_t thread;
-        cio_call_soon(loop, &handle, note, "x");
-        assert_int_equal(pthread_create(&thread, NULL, run_a_turn, loop), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    run_turn(loop);
-    assert_trace("xxx");
-    free_loop(loop);
-}
-
-TEST(two_loops_take_turns_in_one_thread)
-{
-    cio_loop *a = new_loop(), *b = new_loop();
-    cio_handle in_a = {0}, in_b = {0};
-    cio_call_soon(a, &in_a, note, "a");
-    cio_call_soon(b, &in_b, note, "b");
-    run_turn(b);
-    run_turn(a);
-    assert_trace("ba");
-    free_loop(b);
-    free_loop(a);
-}
-
-/* --- closing ---------------------------------------------------------------------------------- */
-
-/* Everything that is still owed is dropped, and every handle is its owner's again. */
-TEST(close_drops_what_is_owed)
-{
-    int fds[2];
-    assert_int_equal(pipe(fds), 0);
-    assert_int_equal(write(fds[1], "x", 1), 1);
-    cio_loop *loop = new_loop();
-    cio_handle handles[5] = {0};
-    cio_call_soon(loop, &handles[0], note, "soon");
-    cio_call_later(loop, &handles[1], 0.0, note, "timer");
-    cio_add_reader(loop, fds[0], &handles[2], note, "reader");
-    cio_add_writer(loop, fds[1], &handles[3], note, "writer");
-    cio_call_soon_threadsafe(loop, &handles[4], note, "posted");
-    for (int i = 0; i < 5; i++)
-        assert_true(cio_handle_pending(&handles[i]));
-
-    assert_int_equal(cio_loop_close(loop), 0);
-    assert_true(cio_is_closed(loop));
-    for (int i = 0; i < 5; i++) {
-        assert_false(cio_handle_pending(&handles[i]));
-        assert_false(cio_handle_cancel(&handles[i]));
-    }
-    free_loop(loop);
-    assert_trace("");
-
-    loop = new_loop();
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(cio_call_soon(loop, &handles[i], note, "x"), 0);
-    run_turn(loop);
-    assert_trace("xxxxx");
-    free_loop(loop);
-    close(fds[0]);
-    close(fds[1]);
-}
-
-TEST(close_gives_every_descriptor_back)
-{
-    int before = test_count_fds();
-    cio_loop *loop = new_loop();
-    run_turn(loop);
-    assert_int_equal(cio_loop_close(loop), 0);
-    assert_int_equal(test_count_fds(), before);
-    assert_int_equal(cio_loop_close(loop), 0);
-    assert_true(cio_is_closed(loop));
-    free_loop(loop);
-}
-
-static void close_myself(void *arg)
-{
-    assert_int_equal(cio_loop_close(arg), CIO_ERUNNING);
-    assert_int_equal(cio_loop_free(arg), CIO_ERUNNING);
-    assert_false(cio_is_closed(arg));
-    note("ok");
-}
-
-TEST(running_loop_cannot_be_closed_or_freed)
-{
-    cio_loop *loop = new_loop();
-    cio_handle handle = {0}, after = {0};
-    cio_call_soon(loop, &handle, close_myself, loop);
-    cio_call_soon(loop, &after, note, ",after");
-    run_turn(loop);
-    assert_trace("ok,after");
-    free_loop(loop);
-}
-
-TEST(many_loops_come_and_go)
-{
-    cio_loop *loops[50];
-    for (int round = 0; round < 4; round++) {
-        for (int i = 0; i < 50; i++)
-            loops[i] = new_loop();
-        for (int i = 0; i < 50; i++)
-            free_loop(loops[i]);
-    }
-}
-
-/* --- the kernel --------------------------------------------------------------------------------- */
+/* --- the kernel ------------------------------------------------------------------------------ */
 
 static volatile sig_atomic_t n_signals;
 

@@ -401,14 +401,14 @@ static int echo(void *arg)
 {
     int fd = *(int *)arg;
     char text[16];
-    for (;;) {
-        ssize_t n = cio_sock_recv(fd, text, sizeof text);
-        if (n <= 0)
-            return (int)n;
-        int rc = cio_sock_sendall(fd, text, (size_t)n);
+    ssize_t rc;
+    while ((rc = cio_sock_recv(fd, text, sizeof text)) > 0) {
+        rc = cio_sock_sendall(fd, text, (size_t)rc);
         if (rc < 0)
-            return rc;
+            break;
     }
+    shutdown(fd, SHUT_RDWR); /* the other side must not wait for ever */
+    return (int)rc;
 }
 
 static int talk(int fd)

@@ -2,6 +2,7 @@
  * Descriptor numbers that are used again, under another meaning (T66): what the loop remembers or
  * the kernel still tells about the old one must not reach the new one.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -154,4 +155,119 @@ static int duplicate_main(void *arg)
 TEST(a_duplicate_outlives_the_number)
 {
     assert_int_equal(cio_run(duplicate_main, NULL), 0);
+}
+
+struct connecting {
+    int fd;
+    struct sockaddr_in address;
+};
+
+static int connect_once(void *arg)
+{
+    struct connecting *c = arg;
+    return cio_sock_connect(c->fd, (struct sockaddr *)&c->address, sizeof c->address);
+}
+
+/* Connects until the listener takes no more; returns how many sockets that are now in fds. */
+static int fill_backlog(const struct connecting *like, int *fds, int max)
+{
+    int n = 0;
+    for (; n < max; n++) {
+        struct connecting c = *like;
+        fds[n] = c.fd = cio_sock_open(AF_INET, SOCK_STREAM, 0);
+        if (cio_wait_for(connect_once, &c, 0.2) != 0)
+            break;
+    }
+    assert_true(n < max);
+    cio_sock_close(fds[n]);
+    return n;
+}
+
+/* Here a foreign event would do harm: a connect that is still on its way would seem to be made. */
+static int connect_beside_duplicate_main(void *arg)
+{
+    (void)arg;
+    enum { MAX = 8 };
+    int fds[2], queued[MAX];
+    struct connecting c = {.fd = -1};
+    int listener = net_listen(&c.address, 0);
+    int n = fill_backlog(&c, queued, MAX);
+    net_connected(fds, NET_TCP_OWN);
+    exchange(fds[0], fds[1]);
+    exchange(fds[1], fds[0]);
+    int copy = fcntl(fds[1], F_DUPFD_CLOEXEC, 100);
+    assert_int_equal(cio_sock_close(fds[1]), 0);
+    while (c.fd != fds[1]) /* whichever numbers below are free */
+        queued[n++] = c.fd = cio_sock_open(AF_INET, SOCK_STREAM, 0);
+
+    cio_task *connecting = cio_create_task(connect_once, &c);
+    net_settle();
+    assert_int_equal(cio_sock_sendall(fds[0], "not for you", 11), 0);
+    assert_int_equal(cio_sleep(0.05), 0);
+    assert_false(cio_done(connecting));
+    assert_int_equal(cio_cancel(connecting), 1);
+    assert_int_equal(cio_await(connecting), CIO_ECANCELED);
+
+    while (n > 0)
+        cio_sock_close(queued[--n]);
+    cio_sock_close(copy);
+    cio_sock_close(fds[0]);
+    return cio_sock_close(listener);
+}
+
+TEST(t66_events_of_a_duplicate_do_not_end_a_connect)
+{
+    assert_int_equal(cio_run(connect_beside_duplicate_main, NULL), 0);
+}
+
+/* ---- Closed while the loop stands still ---- */
+
+static int talk(void *arg)
+{
+    int *fds = arg;
+    if (fds[0] < 0)
+        net_connected(fds, NET_TCP_OWN);
+    exchange(fds[0], fds[1]);
+    exchange(fds[1], fds[0]);
+    return 0;
+}
+
+static void run_talk(cio_loop *loop, int fds[2])
+{
+    cio_task *task = cio_create_task_with(&(cio_task_options){.loop = loop}, talk, fds);
+    assert_non_null(task);
+    assert_int_equal(cio_run_until_complete(loop, task), 0);
+}
+
+/* A pair of the user's own that has exactly these numbers. */
+static void pair_with_numbers(const int numbers[2])
+{
+    int fds[2];
+    net_pair(fds, SOCK_STREAM);
+    for (int i = 0; i < 2; i++) { /* out of the way first */
+        int high = fcntl(fds[i], F_DUPFD_CLOEXEC, 100);
+        assert_true(high >= 0);
+        close(fds[i]);
+        fds[i] = high;
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(dup3(fds[i], numbers[i], O_CLOEXEC), numbers[i]);
+        close(fds[i]);
+    }
+}
+
+/* The loop had opened them, but did not run when they were closed, as it is allowed. */
+TEST(t66_a_number_used_again_after_a_close_between_two_runs)
+{
+    int fds[2] = {-1, -1};
+    cio_loop *loop = cio_loop_new(NULL);
+    assert_non_null(loop);
+    run_talk(loop, fds);
+    assert_int_equal(cio_sock_close(fds[0]), 0);
+    assert_int_equal(cio_sock_close(fds[1]), 0);
+    pair_with_numbers(fds);
+    run_talk(loop, fds);
+    assert_int_equal(cio_loop_free(loop), 0);
+    close(fds[0]);
+    close(fds[1]);
 }

@@ -198,6 +198,56 @@ TEST(several_writers_on_one_descriptor)
     assert_int_equal(cio_run(several_writers_main, fds), 0);
 }
 
+/* ---- A watch beside a waiting task (T66, T67) ---- */
+
+struct watch {
+    cio_handle handle;
+    int calls;
+};
+
+static void count_call(void *arg)
+{
+    struct watch *w = arg;
+    w->calls++;
+}
+
+static int watched(int fds[2])
+{
+    cio_loop *loop = cio_get_running_loop();
+    struct watch w = {.handle = CIO_HANDLE_INIT};
+    struct reader r = {.fd = fds[1]};
+    cio_task *reading = cio_create_task(recv_once, &r);
+    net_settle();
+    assert_int_equal(cio_add_reader(loop, fds[1], &w.handle, count_call, &w), 0);
+    assert_int_equal(cio_sock_sendall(fds[0], "both", 4), 0);
+    assert_int_equal(cio_await(reading), 0);
+    assert_int_equal(r.rc, 4);
+
+    net_settle();
+    w.calls = 0;
+    assert_int_equal(cio_sleep(0.01), 0);
+    assert_int_equal(w.calls, 0); /* the task has taken the data: nothing to be called for */
+    assert_int_equal(cio_sock_sendall(fds[0], "x", 1), 0);
+    while (w.calls < 3) /* level-triggered: again and again */
+        assert_int_equal(cio_sleep(0.001), 0);
+    assert_int_equal(cio_remove_reader(loop, fds[1]), 1);
+    assert_int_equal(recv_once(&r), 0);
+    assert_int_equal(r.rc, 1);
+
+    reading = cio_create_task(recv_once, &r); /* and without the watch a task waits as before */
+    net_settle();
+    assert_int_equal(cio_sock_sendall(fds[0], "alone", 5), 0);
+    assert_int_equal(cio_await(reading), 0);
+    assert_int_equal(r.rc, 5);
+    cio_sock_close(fds[0]);
+    return cio_sock_close(fds[1]);
+}
+
+TEST(t66_a_watch_beside_a_reader)
+{
+    net_run_on_all(watched);
+}
+
 /* ---- Two loops in two threads ---- */
 
 enum { MESSAGES = 2000 };
@@ -251,6 +301,91 @@ TEST(threads_share_a_descriptor_between_two_loops)
     for (int i = 0; i < MESSAGES; i++)
         assert_int_equal(seen[i], 1);
     assert_int_equal(threads[0].count + threads[1].count, MESSAGES);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* ---- One thread accepts, another serves: what the loops remember of a number does not mix ---- */
+
+enum { HANDED_OVER = 200 };
+
+struct handover {
+    int listener;
+    int out, in; /* descriptors travel from one loop to the other as numbers */
+    struct sockaddr_in address;
+};
+
+static int accept_and_hand_over(void *arg)
+{
+    struct handover *h = arg;
+    for (int i = 0; i < HANDED_OVER; i++) {
+        int fd = cio_sock_accept(h->listener, NULL, NULL);
+        assert_true(fd >= 0);
+        assert_int_equal(cio_sock_sendall(h->out, &fd, sizeof fd), 0);
+    }
+    return 0;
+}
+
+static int answer_one(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char data[16];
+    ssize_t n;
+    while ((n = cio_sock_recv(fd, data, sizeof data)) > 0)
+        assert_int_equal(cio_sock_sendall(fd, data, (size_t)n), 0);
+    assert_int_equal(n, 0);
+    return cio_sock_close(fd);
+}
+
+static int serve_handed_over(void *arg)
+{
+    struct handover *h = arg;
+    cio_group g;
+    assert_int_equal(cio_group_enter(&g), 0);
+    for (int i = 0; i < HANDED_OVER; i++) {
+        int fd = -1;
+        assert_int_equal(cio_sock_recv(h->in, &fd, sizeof fd), sizeof fd);
+        assert_non_null(cio_group_start(&g, answer_one, (void *)(intptr_t)fd));
+    }
+    return cio_group_exit(&g, 0);
+}
+
+static void *run_server(void *arg)
+{
+    assert_int_equal(cio_run(serve_handed_over, arg), 0);
+    return NULL;
+}
+
+static void *run_acceptor(void *arg)
+{
+    assert_int_equal(cio_run(accept_and_hand_over, arg), 0);
+    return NULL;
+}
+
+TEST(threads_accept_here_and_serve_there)
+{
+    int fds[2];
+    pthread_t acceptor, server;
+    struct handover h = {0};
+    net_pair(fds, SOCK_SEQPACKET);
+    h.out = fds[0];
+    h.in = fds[1];
+    h.listener = net_listen(&h.address, 16);
+    assert_int_equal(pthread_create(&acceptor, NULL, run_acceptor, &h), 0);
+    assert_int_equal(pthread_create(&server, NULL, run_server, &h), 0);
+    for (int i = 0; i < HANDED_OVER; i++) {
+        char data[8];
+        int fd = net_connect_blocking(&h.address);
+        for (int round = 0; round < 3; round++) {
+            net_write(fd, "hello", 5);
+            assert_int_equal(net_read(fd, data, 5), 5);
+            assert_memory_equal(data, "hello", 5);
+        }
+        close(fd);
+    }
+    pthread_join(acceptor, NULL);
+    pthread_join(server, NULL);
+    cio_sock_close(h.listener);
     close(fds[0]);
     close(fds[1]);
 }

@@ -315,22 +315,27 @@ TEST(a_full_queue_makes_the_sender_wait)
     assert_int_equal(cio_run(unix_main, fds), 0);
 }
 
-/*
- * The sender is not connected: the kernel then calls its socket writable although the receiver's
- * queue is full, and no event tells when there is room.
- */
+/* A bound receiver, and a sender that is not connected to it. */
+static int open_unconnected(struct sender *s, struct sockaddr_un *address)
+{
+    socklen_t size = sizeof *address;
+    int receiver = cio_sock_open(AF_UNIX, SOCK_DGRAM, 0);
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    /* Bound to no name, it gets an abstract one that is free. */
+    assert_int_equal(bind(receiver, (struct sockaddr *)address, sizeof address->sun_family), 0);
+    assert_int_equal(getsockname(receiver, (struct sockaddr *)address, &size), 0);
+    s->fd = cio_sock_open(AF_UNIX, SOCK_DGRAM, 0);
+    s->address = (struct sockaddr *)address;
+    s->size = size;
+    return receiver;
+}
+
 static int unconnected_main(void *arg)
 {
     (void)arg;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path + 1, 90, "cio-test-%d-datagrams", (int)getpid());
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
-    int receiver = cio_sock_open(AF_UNIX, SOCK_DGRAM, 0);
-    assert_int_equal(bind(receiver, (struct sockaddr *)&address, size), 0);
-    struct sender s = {.fd = cio_sock_open(AF_UNIX, SOCK_DGRAM, 0),
-                       .count = test_scale(2000),
-                       .address = (struct sockaddr *)&address,
-                       .size = size};
+    struct sockaddr_un address;
+    struct sender s = {.count = test_scale(2000)};
+    int receiver = open_unconnected(&s, &address);
     receive_numbers(receiver, &s);
     cio_sock_close(s.fd);
     return cio_sock_close(receiver);
@@ -339,4 +344,35 @@ static int unconnected_main(void *arg)
 TEST(a_full_queue_makes_an_unconnected_sender_wait)
 {
     assert_int_equal(cio_run(unconnected_main, NULL), 0);
+}
+
+/*
+ * The queue is full of another's datagrams. The kernel calls an unconnected sender writable all the
+ * same: the event means nothing, and yet there must be progress once there is room.
+ */
+static int filled_by_another_main(void *arg)
+{
+    (void)arg;
+    struct sockaddr_un address;
+    struct sender s = {.count = 3};
+    int receiver = open_unconnected(&s, &address), number = 7, queued = 0;
+    int other = cio_sock_open(AF_UNIX, SOCK_DGRAM, 0);
+    while (sendto(other, &number, sizeof number, 0, s.address, s.size) == sizeof number)
+        queued++;
+    cio_task *sending = cio_create_task(send_numbers, &s);
+    assert_int_equal(cio_sleep(0.01), 0);
+    assert_false(cio_done(sending));
+    for (int i = 0; i < queued + s.count; i++) {
+        assert_int_equal(cio_sock_recv(receiver, &number, sizeof number), sizeof number);
+        assert_int_equal(number, i < queued ? 7 : i - queued);
+    }
+    assert_int_equal(cio_await(sending), 0);
+    cio_sock_close(other);
+    cio_sock_close(s.fd);
+    return cio_sock_close(receiver);
+}
+
+TEST(a_queue_filled_by_another_makes_an_unconnected_sender_wait)
+{
+    assert_int_equal(cio_run(filled_by_another_main, NULL), 0);
 }

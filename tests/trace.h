@@ -69,8 +69,8 @@ static inline void run_for(cio_loop *loop, double seconds)
 }
 
 /*
- * Until so many characters are noted, and a moment longer, so that what comes too often shows. Gives
- * up after a time that is long on any machine.
+ * Until so many characters are noted, and a moment longer, so that what comes too often shows.
+ * Gives up after a time that is long on any machine.
  */
 static inline void run_until_noted(cio_loop *loop, size_t length)
 {

@@ -136,10 +136,11 @@ stage_format() {
 # clang-tidy reads clang's command lines: gcc has options that it does not know.
 stage_tidy() {
     has clang-tidy || { leave_out tidy "clang-tidy is not installed"; return; }
-    build tidy clang && check tidy run_tidy
+    check tidy run_tidy
 }
 
 run_tidy() {
+    cmake --preset clang || return
     find src -name '*.c' | sort | xargs -n 2 -P "$JOBS" clang-tidy --quiet -p build/clang
 }
 

@@ -1,6 +1,7 @@
 /*
  * Errors. Every function that can fail returns a negative int: a negated errno for what the system
- * said, or one of the codes below for what cio itself has to say. errno is never how an error is told.
+ * said, or one of the codes below for what cio itself has to say. errno is never how an error is
+ * told.
  */
 #ifndef CIO_ERROR_H
 #define CIO_ERROR_H
@@ -10,8 +11,8 @@
 CIO_BEGIN
 
 /*
- * cio's own codes lie below every negated errno, so that a timeout of ours is never mistaken for one
- * of the kernel's (-ETIMEDOUT). The text is what cio_strerror() says.
+ * cio's own codes lie below every negated errno, so that a timeout of ours is never mistaken for
+ * one of the kernel's (-ETIMEDOUT). The text is what cio_strerror() says.
  */
 #define CIO_ERRORS(X)                                                                              \
     X(CIO_ECANCELED, -4097, "canceled")                                                            \

@@ -9,7 +9,8 @@
  * One turn of the loop: wait for files and timers (not at all if something is ready), queue the
  * callbacks of ready files, then those of due timers, then run exactly what was queued when the
  * turn began; what those queue runs in the next turn. While callbacks are always ready the kernel
- * is asked only every few hundred microseconds, not on every turn.
+ * is asked only every few hundred microseconds, and the clock after at most 64 quick callbacks or
+ * one slow one, not on every turn.
  */
 #ifndef CIO_LOOP_H
 #define CIO_LOOP_H
@@ -44,13 +45,16 @@ typedef struct cio_handle {
         const void *hint;        /* memory that the callback will touch first: prefetched */
         struct cio_handle *next; /* in the inbox */
     };
-    int64_t when_ns;    /* timers: the deadline; watches: their descriptor */
-    uint64_t sequence;  /* timers: the order of equal deadlines */
-    uint32_t slot;      /* where it stands: in the ready ring or in the timer heap */
+    int64_t when_ns;   /* timers: the deadline; watches: their descriptor */
+    uint64_t sequence; /* timers: the order of equal deadlines */
+    uint32_t slot;     /* where it stands: in the ready ring or in the timer heap */
     uint8_t state;
 } cio_handle;
 
-#define CIO_HANDLE_INIT {0}
+#define CIO_HANDLE_INIT                                                                            \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 /* A place in a list of handles to be queued when something happens. Part of structs below. */
 typedef struct cio_link {
@@ -75,14 +79,17 @@ CIO_API cio_loop *cio_loop_new(const cio_loop_options *options);
 /*
  * Closes a loop that is not running (loop.close): drops every callback, timer and file watch, and
  * gives its descriptors back. Tasks and futures that still live are reported by name to the
- * exception handler. Closing twice is allowed. Returns 0, -EINVAL for NULL, CIO_ERUNNING if it runs.
+ * exception handler. Closing twice is allowed. Returns 0, -EINVAL for NULL, CIO_ERUNNING if it
+ * runs.
  */
 CIO_API int cio_loop_close(cio_loop *loop);
 
 /* Closes the loop if need be and frees it. NULL does nothing. Returns as cio_loop_close(). */
 CIO_API int cio_loop_free(cio_loop *loop);
 
-/* The loop that runs in this thread, or NULL (asyncio.get_running_loop). A forked child has none. */
+/*
+ * The loop that runs in this thread, or NULL (asyncio.get_running_loop). A forked child has none.
+ */
 CIO_API cio_loop *cio_get_running_loop(void);
 
 CIO_API bool cio_is_running(const cio_loop *loop); /* false for NULL */
@@ -102,15 +109,15 @@ CIO_API int cio_run_forever(cio_loop *loop);
 CIO_API int cio_stop(cio_loop *loop);
 
 /*
- * The loop's clock in seconds: monotonic, from an arbitrary start, not counting suspend (loop.time).
- * Read anew on each call. NULL loop: the system's monotonic clock.
+ * The loop's clock in seconds: monotonic, from an arbitrary start, not counting suspend
+ * (loop.time). Read anew on each call. NULL loop: the system's monotonic clock.
  */
 CIO_API double cio_time(const cio_loop *loop);
 
 /*
- * Queues fn(arg) for the next turn, after what is already queued (loop.call_soon). Allocates nothing
- * that could fail. Returns 0; -EINVAL for a NULL loop, handle or fn; CIO_ESTATE if the handle is
- * already scheduled; CIO_ECLOSED.
+ * Queues fn(arg) for the next turn, after what is already queued (loop.call_soon). Allocates
+ * nothing that could fail. Returns 0; -EINVAL for a NULL loop, handle or fn; CIO_ESTATE if the
+ * handle is already scheduled; CIO_ECLOSED.
  */
 CIO_API int cio_call_soon(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg);
 
@@ -129,7 +136,8 @@ CIO_API int cio_call_at(cio_loop *loop, cio_handle *handle, double when, cio_cal
 /*
  * cio_call_soon() from any thread or from a signal handler (loop.call_soon_threadsafe). Makes at
  * most one system call per sleep of the loop, however many threads call. The handle belongs to the
- * loop until the callback begins; only the loop's thread may cancel it. Returns as cio_call_soon().
+ * loop until the callback begins; only the loop's thread may cancel it. A loop that is closed
+ * before it gets to the call drops it. Returns as cio_call_soon().
  */
 CIO_API int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn,
                                      void *arg);
@@ -145,21 +153,24 @@ CIO_API bool cio_handle_cancel(cio_handle *handle);
 /* Whether the call is still to be made: queued, or waiting for its time or its file. */
 CIO_API bool cio_handle_pending(const cio_handle *handle);
 
-/* A pending timer's time on cio_time()'s clock (TimerHandle.when); NaN if it is no pending timer. */
+/*
+ * A pending timer's time on cio_time()'s clock (TimerHandle.when); NaN if it is no pending timer.
+ */
 CIO_API double cio_handle_when(const cio_handle *handle);
 
 /*
  * Calls fn(arg) on every turn on which fd can be read from, or written to, without blocking, or has
- * failed (loop.add_reader, loop.add_writer): level-triggered. The watch that stood there is canceled
- * and its handle given back. Returns 0; as cio_call_soon(); -EBADF; -EPERM for a regular file, which
- * is always ready; -ENOMEM; CIO_EFORKED in a child process that inherited the loop. Remove the watch before you close fd.
+ * failed (loop.add_reader, loop.add_writer): level-triggered. The watch that stood there is
+ * canceled and its handle given back. Returns 0; as cio_call_soon(); -EBADF; -EPERM for a regular
+ * file, which is always ready; -ENOMEM; CIO_EFORKED in a child process that inherited the loop.
+ * Remove the watch before you close fd.
  */
 CIO_API int cio_add_reader(cio_loop *loop, int fd, cio_handle *handle, cio_callback *fn, void *arg);
 CIO_API int cio_add_writer(cio_loop *loop, int fd, cio_handle *handle, cio_callback *fn, void *arg);
 
 /*
- * Ends the watch; its handle is the caller's again (loop.remove_reader, loop.remove_writer). Returns
- * 1, or 0 if there was none, or -EINVAL for a NULL loop.
+ * Ends the watch; its handle is the caller's again (loop.remove_reader, loop.remove_writer).
+ * Returns 1, or 0 if there was none, or -EINVAL for a NULL loop.
  */
 CIO_API int cio_remove_reader(cio_loop *loop, int fd);
 CIO_API int cio_remove_writer(cio_loop *loop, int fd);
@@ -167,8 +178,8 @@ CIO_API int cio_remove_writer(cio_loop *loop, int fd);
 /*
  * For programs that run callbacks under a lock of their own (an interpreter's, say): before a poll
  * that may block, release(arg) is called in the loop's thread, and acquire(arg) after it; callbacks
- * run with the lock held. A poll that cannot block calls neither. NULLs remove the hooks. No asyncio
- * counterpart. Returns 0 or -EINVAL (NULL loop, or one hook without the other).
+ * run with the lock held. A poll that cannot block calls neither. NULLs remove the hooks. No
+ * asyncio counterpart. Returns 0 or -EINVAL (NULL loop, or one hook without the other).
  */
 CIO_API int cio_set_poll_hooks(cio_loop *loop, cio_callback *release, cio_callback *acquire,
                                void *arg);

@@ -11,21 +11,23 @@ typedef struct cio_run_options {
     cio_loop_options loop;
     cio_exception_handler *exception_handler; /* NULL: the default */
     void *exception_arg;
-    bool leave_sigint; /* do not touch SIGINT */
+    bool leave_sigint;  /* do not touch SIGINT */
     bool leave_sigsegv; /* do not install the handler that reports stack overflows */
 } cio_run_options;
 
 /*
- * Runs fn(arg) as the main task of a new loop and returns how it ended (asyncio.run). At the end: all
- * other tasks are canceled and waited for, failures in this reach the exception handler, then the
- * loop is closed.
+ * Runs fn(arg) as the main task of a new loop and returns how it ended (asyncio.run). At the end:
+ * all other tasks are canceled and waited for, failures in this reach the exception handler, then
+ * the loop is closed.
  *
- * ^C: in the main thread, and if SIGINT has its default action, the first one cancels the main task,
- * and cio_run() returns -EINTR if the task ends canceled by it; a second one kills the process.
- * A stack overflow in a task is reported to stderr by the task's name before the process dies of it.
+ * ^C: in the main thread, and if SIGINT has its default action, the first one cancels the main
+ * task, and cio_run() returns -EINTR if the task ends canceled by it; a second one kills the
+ * process. A stack overflow in a task is reported to stderr by the task's name before the process
+ * dies of it.
  *
- * Also CIO_ERUNNING if a loop runs in this thread, -EINVAL for NULL, and what cio_loop_new() and
- * cio_create_task() say.
+ * Also CIO_ERUNNING if a loop runs in this thread; CIO_ESTOPPED if somebody called cio_stop(), the
+ * main task is then canceled too; CIO_EFORKED in a child that was forked inside; -EINVAL for NULL;
+ * and what cio_loop_new() and cio_create_task() say.
  */
 CIO_API int cio_run(cio_coroutine *fn, void *arg);
 CIO_API int cio_run_with(const cio_run_options *options, cio_coroutine *fn, void *arg);

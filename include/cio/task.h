@@ -15,17 +15,18 @@ typedef int cio_coroutine(void *arg);
 
 typedef struct cio_task_options {
     const char *name;  /* copied; NULL: "Task-N" */
-    size_t stack_size; /* usable bytes, rounded up to pages; 0: the loop's */
-    bool eager;        /* run at once, inside the call, until its first wait (eager_start) */
-    cio_loop *loop;    /* NULL: the loop that runs in this thread */
+    size_t stack_size; /* usable bytes, 4 KiB .. 1 GiB, rounded up to pages; 0: the loop's */
+    bool eager; /* if its loop runs: begin inside the call, until the first wait (eager_start) */
+    cio_loop *loop; /* NULL: the loop that runs in this thread */
 } cio_task_options;
 
 /*
  * Starts fn(arg) as a task (asyncio.create_task): it is queued, and first runs when the caller next
  * waits. The caller owns the handle: cio_await(), cio_detach() or their kin finish it. arg must
  * outlive the task. The stack is taken when the task first runs; if it cannot be had the task ends
- * with CIO_ENOSTACK. NULL on failure, cio_last_error() says why: CIO_ENOLOOP, -ENOMEM, -EINVAL,
- * CIO_ECLOSED, CIO_ESHADOWSTACK; fn then was not called and will not be.
+ * with CIO_ENOSTACK. NULL on failure, cio_last_error() says why: CIO_ENOLOOP, -ENOMEM, -EINVAL for
+ * a NULL fn or a stack size out of bounds, CIO_ECLOSED, CIO_ESHADOWSTACK; fn then was not called
+ * and will not be.
  */
 CIO_API cio_task *cio_create_task(cio_coroutine *fn, void *arg);
 CIO_API cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *fn,
@@ -36,14 +37,16 @@ CIO_API cio_task *cio_create_task_with(const cio_task_options *options, cio_coro
  * by the second form (NULL if there is none). At once if it is already done.
  *
  * Canceled meanwhile: the cancellation is passed on to what is awaited, and the await goes on until
- * that has ended (use cio_shield() to prevent it). The reference is dropped in every case but these,
- * in which nothing happens: -EINVAL for NULL, CIO_ENOTASK outside a task, CIO_ESELF for the current
- * task, CIO_EWRONGLOOP for another loop's future.
+ * that has ended (use cio_shield() to prevent it). The reference is dropped in every case but
+ * these, in which nothing happens: -EINVAL for NULL, CIO_ENOTASK outside a task, CIO_ESELF for the
+ * current task, CIO_EWRONGLOOP for another loop's future.
  */
 CIO_API int cio_await(cio_future *future);
 CIO_API int cio_await_value(cio_future *future, void **value);
 
-/* Ends a coroutine with a value: return cio_return(rc, value). Returns rc. rc < 0 stores no value. */
+/*
+ * Ends a coroutine with a value: return cio_return(rc, value). Returns rc. rc < 0 stores no value.
+ */
 CIO_API int cio_return(int rc, void *value);
 
 /*
@@ -53,7 +56,9 @@ CIO_API int cio_return(int rc, void *value);
  */
 CIO_API int cio_sleep(double seconds);
 
-/* Lets every other ready task run once (asyncio.sleep(0)). Returns 0, CIO_ECANCELED or CIO_ENOTASK. */
+/*
+ * Lets every other ready task run once (asyncio.sleep(0)). Returns 0, CIO_ECANCELED or CIO_ENOTASK.
+ */
 CIO_API int cio_yield(void);
 
 /* The task that is running in this thread (asyncio.current_task), borrowed; NULL outside a task. */
@@ -66,7 +71,9 @@ CIO_API cio_task *cio_current_task(void);
  */
 CIO_API int cio_all_tasks(bool (*fn)(cio_task *task, void *arg), void *arg);
 
-/* How many cancellations are requested and not taken back (task.cancelling). 0 for a plain future. */
+/*
+ * How many cancellations are requested and not taken back (task.cancelling). 0 for a plain future.
+ */
 CIO_API int cio_cancelling(const cio_task *task);
 
 /*

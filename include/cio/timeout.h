@@ -9,7 +9,8 @@
  *     rc = cio_timeout_exit(&t, rc);
  *
  * When the time is over the task is canceled; the exit turns that cancellation, and no other, into
- * CIO_ETIMEDOUT. Scopes nest; each must be exited, in reverse order, by the task that entered it.
+ * CIO_ETIMEDOUT. Scopes nest; each must be exited, in reverse order, by the task that entered it,
+ * before the frame that holds it returns: the loop's timers point to it.
  */
 #ifndef CIO_TIMEOUT_H
 #define CIO_TIMEOUT_H
@@ -39,11 +40,15 @@ CIO_API int cio_timeout_enter_at(cio_timeout *t, double when);
 
 /*
  * Leaves it. rc is what the body ended with: returned as it is, but CIO_ETIMEDOUT if this scope
- * expired, rc is CIO_ECANCELED and nobody else canceled the task. CIO_ESTATE if it was not entered.
+ * expired, rc is CIO_ECANCELED and nobody else canceled the task. -EINVAL for NULL; CIO_ESTATE if
+ * it was not entered or by another task.
  */
 CIO_API int cio_timeout_exit(cio_timeout *t, int rc);
 
-/* Sets a new end, a time of cio_time() (Timeout.reschedule). CIO_ESTATE once it has expired or was left. */
+/*
+ * Sets a new end, a time of cio_time() (Timeout.reschedule). Returns 0, -EINVAL for NULL or NaN,
+ * CIO_ESTATE once it has expired or was left.
+ */
 CIO_API int cio_timeout_reschedule(cio_timeout *t, double when);
 
 CIO_API double cio_timeout_when(const cio_timeout *t);  /* CIO_FOREVER: no end; NaN for NULL */

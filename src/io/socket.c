@@ -109,7 +109,7 @@ static int own(cio_loop *loop, int fd)
     if (!file)
         return -ENOMEM;
     cio__file_renew(loop, file);
-    file->owned = true;
+    file->owned_in = loop->runs;
     file->short_is_last = loop->os->ops->is_tcp(loop->os, fd);
     return 0;
 }
@@ -146,11 +146,13 @@ int cio_sock_close(int fd)
     return loop->os->ops->close_fd(loop->os, fd);
 }
 
-/* A socket about to be connected is new: from here on we know it, unless others wait on it already. */
+/*
+ * A socket about to be connected is new: from here on we know it, unless others wait on it already.
+ */
 static void adopt(struct call *call)
 {
     struct cio__file *file = call->file;
-    if (file->owned || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
+    if (file->owned_in == call->loop->runs || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
         file->waits[CIO__READ].first || file->waits[CIO__WRITE].first)
         return;
     own(call->loop, file->fd);
@@ -261,9 +263,9 @@ ssize_t cio_sock_recvfrom(int fd, void *data, size_t size, struct sockaddr *addr
     struct iovec buffer = {.iov_base = data, .iov_len = size};
     struct msghdr message = {.msg_iov = &buffer, .msg_iovlen = 1};
     socklen_t room = address ? *address_size : 0;
-    UNTIL_DONE(&call, rc,
-               (message.msg_name = address, message.msg_namelen = room,
-                OS(&call, receive, fd, &message)));
+    UNTIL_DONE(
+        &call, rc,
+        (message.msg_name = address, message.msg_namelen = room, OS(&call, receive, fd, &message)));
     if (rc >= 0 && address)
         *address_size = message.msg_namelen;
     return rc;

@@ -91,7 +91,7 @@ void cio__file_renew(cio_loop *loop, struct cio__file *file)
     file->generation++;
     file->registered = 0;
     file->ready = BOTH;
-    file->owned = false;
+    file->owned_in = 0;
     file->short_is_last = false;
     cio__links_wake(loop, &file->waits[CIO__READ]);
     cio__links_wake(loop, &file->waits[CIO__WRITE]);
@@ -131,14 +131,16 @@ static int update(cio_loop *loop, struct cio__file *file)
 }
 
 /*
- * A descriptor that is not ours may have been closed and reused behind our back. Asking for it again
- * costs a system call a wait, finds that out, and has its readiness told anew.
+ * A descriptor that we did not open, or not in this run of the loop, may have been closed and
+ * reused behind our back. Asking for it again costs a system call a wait, finds that out, and has
+ * its readiness told anew.
  */
 int cio__file_wait(cio_loop *loop, struct cio__file *file, enum cio__direction direction,
                    cio_link *link, cio_handle *handle)
 {
     cio__links_append(&file->waits[direction], link, handle);
-    int rc = file->owned ? update(loop, file) : ask_kernel(loop, file, wanted(file));
+    bool owned = file->owned_in == loop->runs;
+    int rc = owned ? update(loop, file) : ask_kernel(loop, file, wanted(file));
     if (rc < 0)
         cio__link_remove(link);
     return rc;

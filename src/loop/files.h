@@ -3,9 +3,9 @@
  *
  * Two kinds of interest meet here. A watch (cio_add_reader) is level-triggered and calls its handle
  * again and again. A wait, made by a task's system call that would have blocked, queues its handle
- * once. A descriptor that has waits only is registered with the kernel once, for both directions and
- * edge-triggered, and costs no further call; what the kernel last said is remembered in `ready`, so
- * that a call that cannot succeed need not be made.
+ * once. A descriptor that has waits only is registered with the kernel once, for both directions
+ * and edge-triggered, and costs no further call; what the kernel last said is remembered in
+ * `ready`, so that a call that cannot succeed need not be made.
  */
 #ifndef CIO_LOOP_FILES_H
 #define CIO_LOOP_FILES_H
@@ -17,11 +17,11 @@
 
 struct cio__file {
     int fd;
-    uint32_t generation; /* a descriptor that was closed and reused is another one */
-    uint8_t registered;  /* the readinesses that the kernel was asked for; 0: none */
-    uint8_t ready;       /* the readinesses in which a call may succeed */
-    bool owned;          /* opened and closed through us: the registration is known to stand */
-    bool short_is_last;  /* a read that does not fill its buffer has emptied the socket */
+    uint32_t generation;  /* a descriptor that was closed and reused is another one */
+    uint8_t registered;   /* the readinesses that the kernel was asked for; 0: none */
+    uint8_t ready;        /* the readinesses in which a call may succeed */
+    uint32_t owned_in;    /* the run of the loop that opened it: so long its registration stands */
+    bool short_is_last;   /* a read that does not fill its buffer has emptied the socket */
     cio_handle *watch[2]; /* indexed by enum cio__direction */
     struct cio__links waits[2];
 };
@@ -45,8 +45,8 @@ int cio__file_missing(const cio_loop *loop, int fd);
 struct cio__file *cio__file_find(const cio_loop *loop, int fd);
 
 /*
- * fd is a new descriptor, or will be closed: whatever is known of it is forgotten. Those who wait are
- * woken (they see the generation changed), watches are dropped.
+ * fd is a new descriptor, or will be closed: whatever is known of it is forgotten. Those who wait
+ * are woken (they see the generation changed), watches are dropped.
  */
 void cio__file_renew(cio_loop *loop, struct cio__file *file);
 

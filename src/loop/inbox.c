@@ -1,7 +1,7 @@
 /*
- * Calls from other threads and from signal handlers. Each pushes its handle on a stack, by one atomic
- * exchange; the loop takes the whole stack and turns it over. A wake is written only while the loop
- * sleeps, and only by the first who finds it asleep.
+ * Calls from other threads and from signal handlers. Each pushes its handle on a stack, by one
+ * atomic exchange; the loop takes the whole stack and turns it over. A wake is written only while
+ * the loop sleeps, and only by the first who finds it asleep.
  */
 #include <errno.h>
 #include <sched.h>
@@ -54,7 +54,8 @@ void cio__inbox_awake(cio_loop *loop)
 }
 
 /*
- * The poster stores the handle, then reads `sleep`; the loop stores `sleep`, then reads the inbox. In a sequentially consistent order one of the two sees the other, so no wake is lost.
+ * The poster stores the handle, then reads `sleep`; the loop stores `sleep`, then reads the inbox.
+ * In a sequentially consistent order one of the two sees the other, so no wake is lost.
  */
 int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
 {

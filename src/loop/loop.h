@@ -65,6 +65,7 @@ struct cio_loop {
     void *exception_arg;
 
     uint64_t turns;
+    uint32_t runs; /* cio_run_forever()'s, the present one included */
 
     /* The floor above: what it keeps for this loop, how it runs handles and is told of the end. */
     struct cio__tasks *tasks;

@@ -11,9 +11,8 @@
 
 int cio__ready_init(struct cio__ready *ready)
 {
-    *ready = (struct cio__ready){.size = FIRST_CAPACITY,
-                                   .capacity = FIRST_CAPACITY,
-                                   .mask = FIRST_CAPACITY - 1};
+    *ready = (struct cio__ready){
+        .size = FIRST_CAPACITY, .capacity = FIRST_CAPACITY, .mask = FIRST_CAPACITY - 1};
     ready->overflow_end = &ready->overflow;
     ready->slots = cio__alloc(FIRST_CAPACITY * sizeof *ready->slots);
     return ready->slots ? 0 : -ENOMEM;

@@ -1,6 +1,6 @@
 /*
- * The ready ring: the handles that are to be called, in order. An array, so that those to come can be
- * prefetched, and so that a canceled one can be taken out at once.
+ * The ready ring: the handles that are to be called, in order. An array, so that those to come can
+ * be prefetched, and so that a canceled one can be taken out at once.
  */
 #ifndef CIO_LOOP_READY_H
 #define CIO_LOOP_READY_H
@@ -17,7 +17,9 @@ struct cio__ready {
     uint32_t size;     /* a power of two */
     uint32_t capacity; /* how many it takes: its size, or 0 while some wait behind it */
 
-    /* Where handles wait in order while the ring is full and there is no memory for a larger one. */
+    /*
+     * Where handles wait in order while the ring is full and there is no memory for a larger one.
+     */
     cio_handle *overflow;
     cio_handle **overflow_end;
 };

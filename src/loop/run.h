@@ -9,8 +9,8 @@
 
 #include "loop/loop.h"
 
-#define CIO__PREFETCH_HANDLES 8 /* how far ahead of the one that runs */
-#define CIO__PREFETCH_HINTS 4
+#define CIO__PREFETCH_HANDLES 12 /* how far ahead of the one that runs */
+#define CIO__PREFETCH_HINTS 6
 
 /* Handles lie about, and so do the stacks that they point to: have both on their way in time. */
 static inline __attribute__((always_inline)) void cio__prefetch(const struct cio__ready *ready,
@@ -22,8 +22,11 @@ static inline __attribute__((always_inline)) void cio__prefetch(const struct cio
     if (behind > CIO__PREFETCH_HANDLES)
         __builtin_prefetch(ready->slots[(position + CIO__PREFETCH_HANDLES) & ready->mask]);
     const cio_handle *soon = ready->slots[(position + CIO__PREFETCH_HINTS) & ready->mask];
-    if (likely(soon != NULL))
+    if (likely(soon != NULL)) {
+        __builtin_prefetch((const char *)soon + CIO__CACHE_LINE);
         __builtin_prefetch(soon->hint);
+        __builtin_prefetch((const void *)((uintptr_t)soon->hint - CIO__CACHE_LINE));
+    }
 }
 
 /* Runs exactly what is queued now; what that queues is for the next turn. */
@@ -50,13 +53,13 @@ static inline __attribute__((always_inline)) void cio__run_turn(cio_loop *loop,
 /* Whether the next turn can begin without asking anybody for anything. */
 static inline __attribute__((always_inline)) bool cio__can_go_on(const cio_loop *loop)
 {
-    return loop->until_check > 0 && loop->ready.head != loop->ready.tail &&
-           !loop->ready.overflow && !loop->stopping && !cio__inbox_has_mail(loop) &&
-           cio__running == loop;
+    return loop->until_check > 0 && loop->ready.head != loop->ready.tail && !loop->ready.overflow &&
+           !loop->stopping && !cio__inbox_has_mail(loop) && cio__running == loop;
 }
 
 static inline __attribute__((always_inline)) void cio__run_turns(cio_loop *loop,
-                                                                 void (*run)(cio_callback *, void *))
+                                                                 void (*run)(cio_callback *,
+                                                                             void *))
 {
     do
         cio__run_turn(loop, run);

@@ -34,8 +34,8 @@ static inline int64_t cio__timers_next_ns(const struct cio__timers *timers)
 }
 
 /*
- * The first time of the clock, in nanoseconds, at which a reader of it in seconds sees `when` reached.
- * when is not NaN.
+ * The first time of the clock, in nanoseconds, at which a reader of it in seconds sees `when`
+ * reached. when is not NaN.
  */
 int64_t cio__deadline_ns(double when);
 

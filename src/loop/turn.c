@@ -1,17 +1,17 @@
 /*
  * The turns of a loop: what asyncio does in run_forever() and _run_once().
  *
- * asyncio asks the kernel on every turn. That costs more than a thousand switches, so while there is
- * work the kernel is asked every POLL_INTERVAL_NS only, and the clock, which tells when that is and
- * which timers are due, after a number of callbacks that shrinks to one when they prove slow.
+ * asyncio asks the kernel on every turn. That costs more than a thousand switches, so while there
+ * is work the kernel is asked every POLL_INTERVAL_NS only, and the clock, which tells when that is
+ * and which timers are due, after a number of callbacks that shrinks to one when they prove slow.
  */
 #include <errno.h>
 
 #include "loop/run.h"
 
 #define POLL_INTERVAL_NS 250000
-#define CHECK_EVERY_MOST 64      /* callbacks between two looks at the clock, if they are quick */
-#define QUICK_NS 500             /* a callback that takes longer than this on average is not quick */
+#define CHECK_EVERY_MOST 64 /* callbacks between two looks at the clock, if they are quick */
+#define QUICK_NS 500        /* a callback that takes longer than this on average is not quick */
 #define EVENTS_A_POLL 512
 
 static void queue_due_timers(cio_loop *loop, int64_t now_ns)
@@ -140,6 +140,7 @@ int cio_run_forever(cio_loop *loop)
     if (rc < 0)
         return rc;
     loop->running = true;
+    loop->runs++;
     loop->until_check = 0;
     loop->polled_ns = 0;
     cio__running = loop;

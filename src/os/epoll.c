@@ -15,8 +15,8 @@
 #define SYS_epoll_pwait2 441
 #endif
 
-#define BATCH 512               /* events taken from the kernel at once */
-#define WAKE_TAG UINT64_MAX     /* no descriptor has this tag */
+#define BATCH 512                /* events taken from the kernel at once */
+#define WAKE_TAG UINT64_MAX      /* no descriptor has this tag */
 #define LONGEST_WAIT_MS 86400000 /* of one epoll_wait(); the loop just polls again */
 
 struct epoll_os {
@@ -78,7 +78,8 @@ static int wait_ms(struct epoll_os *self, int64_t timeout_ns, int n)
 /* epoll_pwait2 (Linux 5.11) waits by nanoseconds; old kernels and some sandboxes refuse it. */
 static int wait_ns(struct epoll_os *self, int64_t timeout_ns, int n)
 {
-    struct timespec t = {.tv_sec = timeout_ns / CIO__NS_PER_S, .tv_nsec = timeout_ns % CIO__NS_PER_S};
+    struct timespec t = {.tv_sec = timeout_ns / CIO__NS_PER_S,
+                         .tv_nsec = timeout_ns % CIO__NS_PER_S};
     long rc = syscall(SYS_epoll_pwait2, self->epoll_fd, self->batch, n, &t, NULL, (size_t)0);
     if (rc < 0 && (errno == ENOSYS || errno == EPERM)) {
         self->no_pwait2 = true;

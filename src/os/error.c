@@ -13,8 +13,7 @@ const char *cio_strerror(int rc)
         return "success";
     switch (rc) {
 #define CASE(name, value, text)                                                                    \
-    case name:                                                                                     \
-        return text;
+    case name: return text;
         CIO_ERRORS(CASE)
 #undef CASE
     }
@@ -28,8 +27,7 @@ const char *cio_err_name(int rc)
         return "OK";
     switch (rc) {
 #define CASE(name, value, text)                                                                    \
-    case name:                                                                                     \
-        return #name;
+    case name: return #name;
         CIO_ERRORS(CASE)
 #undef CASE
     }

@@ -16,7 +16,7 @@
         do                                                                                         \
             result_ = (call);                                                                      \
         while (unlikely(result_ < 0) && errno == EINTR);                                           \
-        likely(result_ >= 0) ? result_ : (__typeof__(call)) - errno;                               \
+        likely(result_ >= 0) ? result_ : (__typeof__(call))-errno;                                 \
     })
 
 int64_t cio__monotonic_ns(void)

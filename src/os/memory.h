@@ -1,4 +1,6 @@
-/* Blocks and pages: all memory of the library comes through here, so that it can be made to fail. */
+/*
+ * Blocks and pages: all memory of the library comes through here, so that it can be made to fail.
+ */
 #ifndef CIO_OS_MEMORY_H
 #define CIO_OS_MEMORY_H
 
@@ -16,8 +18,8 @@ void *cio__pages_map(size_t size);
 void cio__pages_unmap(void *pages, size_t size);
 
 /*
- * Turns one page at the low end of each of n stacks, stride bytes apart, into a guard whose touch is
- * a fault. Returns false if the kernel has no room left to remember that (vm.max_map_count).
+ * Turns one page at the low end of each of n stacks, stride bytes apart, into a guard whose touch
+ * is a fault. Returns false if the kernel has no room left to remember that (vm.max_map_count).
  */
 bool cio__pages_guard(void *first, size_t stride, int n);
 

@@ -25,8 +25,8 @@
 enum cio__readiness {
     CIO__READABLE = 1,
     CIO__WRITABLE = 2,
-    CIO__HANGUP = 4, /* told only: the peer will send no more, or the descriptor failed */
-    CIO__EDGE = 8,   /* wished only: told once per change instead of at every poll */
+    CIO__HANGUP = 4,  /* told only: the peer will send no more, or the descriptor failed */
+    CIO__EDGE = 8,    /* wished only: told once per change instead of at every poll */
     CIO__URGENT = 16, /* told only, if CIO__EDGE was wished: out-of-band data lies in the stream */
 };
 
@@ -50,14 +50,14 @@ struct cio__os_ops {
     int64_t (*now_ns)(struct cio__os *os);
 
     /*
-     * Waits until a watched descriptor is ready, wake() is called, a signal comes or the time is over
-     * (never before; CIO__WAIT_FOREVER: no limit). Returns how many events it wrote.
+     * Waits until a watched descriptor is ready, wake() is called, a signal comes or the time is
+     * over (never before; CIO__WAIT_FOREVER: no limit). Returns how many events it wrote.
      */
     int (*poll)(struct cio__os *os, int64_t timeout_ns, struct cio__event *events, int n);
 
     /*
-     * Watches fd for these readinesses; 0 readiness: no longer. known says whether the caller thinks
-     * that fd is watched already: a hint that saves a system call, not a condition.
+     * Watches fd for these readinesses; 0 readiness: no longer. known says whether the caller
+     * thinks that fd is watched already: a hint that saves a system call, not a condition.
      */
     int (*watch)(struct cio__os *os, int fd, unsigned readiness, uint64_t tag, bool known);
 

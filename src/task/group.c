@@ -94,7 +94,9 @@ static void child_ended(void *arg)
     forget(child);
 }
 
-/* A child that ran eagerly may have failed already: then the group ends now, not in the next turn. */
+/*
+ * A child that ran eagerly may have failed already: then the group ends now, not in the next turn.
+ */
 static void adopt(cio_group *g, struct cio__child *child, cio_task *task)
 {
     child->next = NULL;
@@ -152,7 +154,10 @@ int cio_group_cancel(cio_group *g)
     return 0;
 }
 
-/* Waits until no child is left. A cancellation on the way cancels them, once. */
+/*
+ * Waits until no child is left. A cancellation on the way cancels them, once. Returns whether there
+ * was one; it may be our own.
+ */
 static bool wait_for_children(cio_group *g)
 {
     bool canceled = false;
@@ -161,10 +166,11 @@ static bool wait_for_children(cio_group *g)
         g->waiter = g->parent;
         int rc = cio__wait(&wait);
         g->waiter = NULL;
-        if (rc < 0 && g->state != ABORTING) {
-            canceled = true;
+        if (rc == 0)
+            continue;
+        canceled = true;
+        if (g->state != ABORTING)
             cancel_children(g);
-        }
     }
     return canceled;
 }
@@ -184,12 +190,10 @@ int cio_group_exit(cio_group *g, int rc)
 
     if (g->parent_cancel_requested && cio_uncancel(g->parent) == 0)
         canceled = false; /* it was all our own doing */
-    if (canceled && g->error_count == 0)
-        return CIO_ECANCELED;
     if (rc < 0 && rc != CIO_ECANCELED)
         add_error(g, rc); /* after the children's, as in asyncio */
     if (g->error_count == 0)
-        return rc == CIO_ECANCELED ? 0 : rc;
+        return canceled ? CIO_ECANCELED : rc == CIO_ECANCELED ? 0 : rc;
     if (cio_cancelling(g->parent)) {
         /* Errors go first; the cancellation from outside waits for the parent's next wait. */
         cio_uncancel(g->parent);

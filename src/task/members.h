@@ -20,8 +20,8 @@ struct cio__members {
 };
 
 /*
- * Listens to n futures: each end calls ended(its struct cio__member) in the turn after it. Returns 0
- * or -ENOMEM; then nothing has happened. The struct must not move.
+ * Listens to n futures: each end calls ended(its struct cio__member) in the turn after it. Returns
+ * 0 or -ENOMEM; then nothing has happened. The struct must not move.
  */
 int cio__members_listen(struct cio__members *members, cio_future *const *futures, size_t n,
                         cio_callback *ended, void *owner);

@@ -1,6 +1,6 @@
 /*
- * What AddressSanitizer, ThreadSanitizer and valgrind must be told about stacks, in one place. All of
- * it is nothing in an ordinary build.
+ * What AddressSanitizer, ThreadSanitizer and valgrind must be told about stacks, in one place. All
+ * of it is nothing in an ordinary build.
  */
 #ifndef CIO_TASK_SANITIZER_H
 #define CIO_TASK_SANITIZER_H
@@ -49,8 +49,9 @@ struct cio__shadow {
 };
 
 /* Just before a switch away from `from`, which will never be returned to if it is dying. */
-static inline __attribute__((always_inline)) void
-cio__shadow_leave(struct cio__shadow *from, struct cio__shadow *to, int dying)
+static inline __attribute__((always_inline)) void cio__shadow_leave(struct cio__shadow *from,
+                                                                    struct cio__shadow *to,
+                                                                    int dying)
 {
     (void)from, (void)to, (void)dying;
 #ifdef CIO__ASAN

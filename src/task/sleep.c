@@ -4,8 +4,8 @@
 #include "task/task.h"
 
 /*
- * A sleeping task stands in the timer heap by its own handle. When its time comes it is queued behind
- * what is ready, as the end of asyncio's sleep is a future's callback.
+ * A sleeping task stands in the timer heap by its own handle. When its time comes it is queued
+ * behind what is ready, as the end of asyncio's sleep is a future's callback.
  */
 static void time_over(void *arg)
 {

@@ -6,12 +6,11 @@
 #include "task/sanitizer.h"
 
 #define SLAB_STACKS 64
-#define COLOURS 32          /* tops at one distance from a page's end would share cache sets … */
-#define COLOUR_STEP 64      /* … so they begin a cache line apart, within half of a page */
+#define COLOURS 32     /* tops at one distance from a page's end would share cache sets … */
+#define COLOUR_STEP 64 /* … so they begin a cache line apart, within half of a page */
 #define TRIM_AFTER_S 1.0
-#define TRIM_AT_ONCE 512    /* a system call each: more would hold up the loop */
+#define TRIM_AT_ONCE 512 /* a system call each: more would hold up the loop */
 #define TRIM_REST_AFTER_S 0.01
-#define ALWAYS_KEPT 64      /* free warm stacks that are never trimmed */
 
 struct cio__slab {
     struct cio__slab *next;
@@ -132,31 +131,15 @@ static struct cio__stack *take_cold(struct cio__stacks *stacks)
     return stack;
 }
 
-static struct cio__stack *take_warm(struct cio__stacks *stacks)
+struct cio__stack *cio__stack_take_slow(struct cio__stacks *stacks, size_t size)
 {
-    struct cio__stack *stack = stacks->warm;
-    stacks->warm = stack->next;
-    if (stack->next)
-        stack->next->previous = NULL;
-    else
-        stacks->warm_last = NULL;
-    stacks->warm_count--;
-    return stack;
-}
-
-struct cio__stack *cio__stack_take(struct cio__stacks *stacks, size_t size)
-{
-    if (unlikely(size != 0)) {
-        size_t page = cio__page_size();
-        size = (size + page - 1) / page * page;
-        if (size != stacks->size)
-            return take_single(stacks, size);
-    }
-    struct cio__stack *stack = stacks->warm ? take_warm(stacks) : take_cold(stacks);
-    if (unlikely(!stack))
-        return NULL;
-    if (++stacks->live > stacks->peak)
-        stacks->peak = stacks->live;
+    size_t page = cio__page_size();
+    size = (size + page - 1) / page * page;
+    if (size && size != stacks->size)
+        return take_single(stacks, size);
+    struct cio__stack *stack = stacks->warm ? cio__stack_take_warm(stacks) : take_cold(stacks);
+    if (stack)
+        cio__stack_count(stacks);
     return stack;
 }
 
@@ -164,7 +147,7 @@ static void chill_last(struct cio__stacks *stacks)
 {
     struct cio__stack *stack = stacks->warm_last;
     stacks->warm_last = stack->previous;
-    stack->previous->next = NULL; /* at least ALWAYS_KEPT remain */
+    stack->previous->next = NULL; /* at least CIO__STACKS_KEPT remain */
     stacks->warm_count--;
     cio__pages_discard(stack->bottom, stack->size + cio__page_size());
     stack->next = stacks->cold;
@@ -181,8 +164,8 @@ static void trim(void *arg)
 {
     struct cio__stacks *stacks = arg;
     size_t keep = stacks->peak - stacks->live;
-    if (keep < ALWAYS_KEPT)
-        keep = ALWAYS_KEPT;
+    if (keep < CIO__STACKS_KEPT)
+        keep = CIO__STACKS_KEPT;
     for (int i = 0; i < TRIM_AT_ONCE && stacks->warm_count > keep; i++)
         chill_last(stacks);
     if (stacks->warm_count > keep) {
@@ -195,30 +178,16 @@ static void trim(void *arg)
 
 static void plan_trim(struct cio__stacks *stacks, double delay)
 {
-    if (stacks->warm_count > ALWAYS_KEPT && !cio_handle_pending(&stacks->trimmer))
+    if (stacks->warm_count > CIO__STACKS_KEPT && !cio_handle_pending(&stacks->trimmer))
         cio_call_later(stacks->loop, &stacks->trimmer, delay, trim, stacks);
 }
 
-static void give_warm(struct cio__stacks *stacks, struct cio__stack *stack)
+void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack)
 {
-    stack->previous = NULL;
-    stack->next = stacks->warm;
-    if (stacks->warm)
-        stacks->warm->previous = stack;
-    else
-        stacks->warm_last = stack;
-    stacks->warm = stack;
-    stacks->warm_count++;
-}
-
-void cio__stack_give(struct cio__stacks *stacks, struct cio__stack *stack)
-{
-    if (unlikely(stack->single)) {
+    if (stack->single) {
         free_slab((struct cio__slab *)((char *)stack - offsetof(struct cio__slab, stacks)));
         return;
     }
-    stacks->live--;
-    give_warm(stacks, stack);
-    if (unlikely(stacks->warm_count > ALWAYS_KEPT))
-        plan_trim(stacks, TRIM_AFTER_S);
+    cio__stack_give_warm(stacks, stack);
+    plan_trim(stacks, TRIM_AFTER_S);
 }

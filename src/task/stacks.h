@@ -1,22 +1,27 @@
 /*
- * Stacks, and where they come from. They are made in slabs of 64, one mapping each, with a guard page
- * below every stack; given back ones are kept and used again, the last first, because its pages are
- * warm and its memory is there. What a quiet time shows not to be needed goes back to the kernel.
+ * Stacks, and where they come from. They are made in slabs of 64, one mapping each, with a guard
+ * page below every stack; given back ones are kept and used again, the last first, because its
+ * pages are warm and its memory is there. What a quiet time shows not to be needed goes back to the
+ * kernel.
  */
 #ifndef CIO_TASK_STACKS_H
 #define CIO_TASK_STACKS_H
 
 #include <cio/loop.h>
 
+#include "os/os.h"
+
 struct cio__stack {
-    void *bottom; /* the lowest usable byte; the guard lies below it */
-    size_t size;  /* usable bytes, at least */
-    void *top;    /* where the first frame goes */
+    void *bottom;            /* the lowest usable byte; the guard lies below it */
+    size_t size;             /* usable bytes, at least */
+    void *top;               /* where the first frame goes */
     struct cio__stack *next; /* while it is free */
     struct cio__stack *previous;
     unsigned valgrind; /* its name there */
     bool single;       /* of a size of its own, in a mapping of its own */
 };
+
+#define CIO__STACKS_KEPT 64 /* free warm stacks that are never trimmed */
 
 struct cio__stacks {
     cio_loop *loop;
@@ -35,8 +40,57 @@ struct cio__stacks {
 void cio__stacks_init(struct cio__stacks *stacks, cio_loop *loop, size_t size);
 void cio__stacks_free(struct cio__stacks *stacks);
 
-/* A stack of the usual size, or of the given one if it is not 0. NULL: no memory or mapping left. */
-struct cio__stack *cio__stack_take(struct cio__stacks *stacks, size_t size);
-void cio__stack_give(struct cio__stacks *stacks, struct cio__stack *stack);
+struct cio__stack *cio__stack_take_slow(struct cio__stacks *stacks, size_t size);
+void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack);
+
+static inline struct cio__stack *cio__stack_take_warm(struct cio__stacks *stacks)
+{
+    struct cio__stack *stack = stacks->warm;
+    stacks->warm = stack->next;
+    if (stack->next)
+        stack->next->previous = NULL;
+    else
+        stacks->warm_last = NULL;
+    stacks->warm_count--;
+    return stack;
+}
+
+static inline void cio__stack_count(struct cio__stacks *stacks)
+{
+    if (++stacks->live > stacks->peak)
+        stacks->peak = stacks->live;
+}
+
+static inline void cio__stack_give_warm(struct cio__stacks *stacks, struct cio__stack *stack)
+{
+    stack->previous = NULL;
+    stack->next = stacks->warm;
+    if (stacks->warm)
+        stacks->warm->previous = stack;
+    else
+        stacks->warm_last = stack;
+    stacks->warm = stack;
+    stacks->warm_count++;
+    stacks->live--;
+}
+
+/*
+ * A stack of the usual size, or of the given one if it is not 0. NULL: no memory or mapping left.
+ */
+static inline struct cio__stack *cio__stack_take(struct cio__stacks *stacks, size_t size)
+{
+    if (unlikely(size || !stacks->warm))
+        return cio__stack_take_slow(stacks, size);
+    cio__stack_count(stacks);
+    return cio__stack_take_warm(stacks);
+}
+
+static inline void cio__stack_give(struct cio__stacks *stacks, struct cio__stack *stack)
+{
+    if (unlikely(stack->single || stacks->warm_count >= CIO__STACKS_KEPT))
+        cio__stack_give_slow(stacks, stack);
+    else
+        cio__stack_give_warm(stacks, stack);
+}
 
 #endif

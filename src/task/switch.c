@@ -37,39 +37,55 @@ void cio__context_begin(struct cio__context *context, void *bottom, void *top)
 
 #else
 
-/* The frames above it end here: unwinders are told that there is no return address. */
+/*
+ * The entry jumps to the first function instead of calling it: a call that is never returned from
+ * would upset the processor's prediction of the returns after it. The function finds a return
+ * address all the same, at which unwinders are told that the stack ends.
+ */
 void cio__context_entry(void) __attribute__((visibility("hidden")));
 
 #if defined(__x86_64__)
 __asm__(".text\n"
+        ".type cio__context_end, @function\n"
+        "cio__context_end:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined rip\n"
+        "nop\n" /* unwinders look one byte before a return address */
+        "0:\n"
+        "ud2\n"
+        ".cfi_endproc\n"
+        ".size cio__context_end, .-cio__context_end\n"
         ".globl cio__context_entry\n"
         ".hidden cio__context_entry\n"
         ".type cio__context_entry, @function\n"
         "cio__context_entry:\n"
-        ".cfi_startproc\n"
-        ".cfi_undefined rip\n"
         "endbr64\n"
         "xorl %ebp, %ebp\n"
         "movq %rcx, %rdi\n"
-        "call cio__task_main\n"
-        "ud2\n"
-        ".cfi_endproc\n"
+        "leaq 0b(%rip), %rax\n"
+        "pushq %rax\n"
+        "jmp cio__task_main\n"
         ".size cio__context_entry, .-cio__context_entry\n");
 #elif defined(__aarch64__)
 __asm__(".text\n"
+        ".type cio__context_end, %function\n"
+        "cio__context_end:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined x30\n"
+        "nop\n" /* unwinders look one instruction before a return address */
+        "0:\n"
+        "brk #1\n"
+        ".cfi_endproc\n"
+        ".size cio__context_end, .-cio__context_end\n"
         ".globl cio__context_entry\n"
         ".hidden cio__context_entry\n"
         ".type cio__context_entry, %function\n"
         "cio__context_entry:\n"
-        ".cfi_startproc\n"
-        ".cfi_undefined x30\n"
-        "hint #36\n"
+        "hint #36\n" /* bti j */
         "mov x29, xzr\n"
-        "mov x30, xzr\n"
         "mov x0, x1\n"
-        "bl cio__task_main\n"
-        "brk #1\n"
-        ".cfi_endproc\n"
+        "adr x30, 0b\n"
+        "b cio__task_main\n"
         ".size cio__context_entry, .-cio__context_entry\n");
 #endif
 

@@ -1,7 +1,7 @@
 /*
- * The switch between stacks, inline. It saves the stack pointer, the frame pointer and where to go on,
- * and declares every other register clobbered: the compiler saves what is live, and no call or return
- * is made, so the processor's return predictor stays right.
+ * The switch between stacks, inline. It saves the stack pointer, the frame pointer and where to go
+ * on, and declares every other register clobbered: the compiler saves what is live, and no call or
+ * return is made, so the processor's return predictor stays right.
  *
  * The control words of the floating-point units (rounding, exceptions) belong to the thread, not to
  * the task.
@@ -31,10 +31,23 @@ struct cio__context {
 };
 
 /*
- * Prepares a context that begins in cio__task_main(context) on the stack from bottom to top, which is
- * aligned to 16 bytes.
+ * Prepares a context that begins in cio__task_main(context) on the stack from bottom to top, which
+ * is aligned to 16 bytes.
  */
 void cio__context_begin(struct cio__context *context, void *bottom, void *top);
+
+/*
+ * Whether this thread has a hardware shadow stack, which would take a switch for an attack. The
+ * instruction does nothing where there is none.
+ */
+static inline int cio__shadow_stack_is_on(void)
+{
+    uint64_t top = 0;
+#ifdef __x86_64__
+    __asm__ volatile("rdsspq %0" : "+r"(top));
+#endif
+    return top != 0;
+}
 
 /* Defined by whoever uses contexts: the first function on a new stack; it never returns. */
 void cio__task_main(struct cio__context *self) __attribute__((noreturn));
@@ -78,8 +91,8 @@ static inline __attribute__((always_inline)) void cio__context_switch(struct cio
                      :
                      : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
                        "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-                       "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st",
+                       "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
                        "st(7)" CIO__AVX512_REGISTERS, "memory", "cc");
 }
 

@@ -114,12 +114,14 @@ static void end_before_start(cio_task *task, int rc)
  */
 static bool prepare(cio_task *task)
 {
+    size_t stack_size = task->stack_size;
+    task->stack = NULL;
     if (unlikely(task->must_cancel)) {
         task->must_cancel = false;
         end_before_start(task, CIO_ECANCELED);
         return false;
     }
-    task->stack = cio__stack_take(&task->step.loop->tasks->stacks, task->stack_size);
+    task->stack = cio__stack_take(&task->step.loop->tasks->stacks, stack_size);
     if (unlikely(!task->stack)) {
         end_before_start(task, CIO_ENOSTACK);
         return false;
@@ -173,6 +175,8 @@ int cio_cancel(cio_future *future)
         return -EINVAL;
     if (future->state != CIO__PENDING)
         return 0;
+    if (unlikely(future->step.loop->closed))
+        return CIO_ECLOSED;
     if (!future->is_task) {
         cio__future_finish(future, CIO_ECANCELED, NULL);
         return 1;
@@ -198,8 +202,8 @@ int cio__wait(struct cio__wait *wait)
 }
 
 /*
- * Whether the next turn would begin at once and run this task only: then there is nobody to yield to,
- * and the turn is counted without being made.
+ * Whether the next turn would begin at once and run this task only: then there is nobody to yield
+ * to, and the turn is counted without being made.
  */
 static inline bool alone(const cio_task *task)
 {
@@ -212,13 +216,9 @@ static inline bool alone(const cio_task *task)
     return true;
 }
 
-int cio_yield(void)
+/* Apart, so that a task that is alone does not save the registers for a switch that it spares. */
+static __attribute__((noinline)) int yield_to_others(cio_task *task)
 {
-    cio_task *task = cio__current;
-    if (unlikely(!task))
-        return CIO_ENOTASK;
-    if (alone(task))
-        return 0;
     task->step.hint = __builtin_frame_address(0);
     cio__ready_push(&task->step.loop->ready, &task->step);
     leave(task);
@@ -227,6 +227,14 @@ int cio_yield(void)
         return CIO_ECANCELED;
     }
     return 0;
+}
+
+int cio_yield(void)
+{
+    cio_task *task = cio__current;
+    if (unlikely(!task))
+        return CIO_ENOTASK;
+    return alone(task) ? 0 : yield_to_others(task);
 }
 
 static int check_create(const cio_task_options *options, const cio_loop *loop, cio_coroutine *fn)
@@ -248,6 +256,8 @@ cio_task *cio__task_new(const cio_task_options *options, cio_coroutine *fn, void
     int rc = check_create(options, loop, fn);
     if (unlikely(rc < 0))
         return cio__fail(rc);
+    if (unlikely(!loop->tasks) && cio__shadow_stack_is_on())
+        return cio__fail(CIO_ESHADOWSTACK);
     struct cio__tasks *tasks = cio__tasks_of(loop);
     cio_task *task = tasks ? cio__future_alloc(tasks) : NULL;
     if (unlikely(!task))

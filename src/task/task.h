@@ -2,9 +2,9 @@
  * Floor 2: coroutines on the loop. This is what its files know of each other; the public faces are
  * <cio/future.h>, <cio/task.h>, <cio/wait.h>, <cio/timeout.h>, <cio/group.h>, <cio/runner.h>.
  *
- * There is one way to wait: cio__wait(). A wait is queued to go on by pushing the task's handle, which
- * every source of wakes can do: a future's end, a timer, a descriptor, a lock. There is one way to
- * cancel: cio_cancel(), which asks the wait in which the task stands.
+ * There is one way to wait: cio__wait(). A wait is queued to go on by pushing the task's handle,
+ * which every source of wakes can do: a future's end, a timer, a descriptor, a lock. There is one
+ * way to cancel: cio_cancel(), which asks the wait in which the task stands.
  */
 #ifndef CIO_TASK_TASK_H
 #define CIO_TASK_TASK_H
@@ -37,8 +37,8 @@ enum cio__future_state {
 };
 
 /*
- * A future, and the task that may complete it. The first cache line is what the ready ring reads, the
- * second what a switch does.
+ * A future, and the task that may complete it. It fills three cache lines: the first is what the
+ * ready ring reads, the second what a switch does, the third how it began and ended.
  */
 struct cio_future {
     cio_handle step; /* resumes the task; tasks that sleep stand in the timer heap by it */
@@ -46,7 +46,10 @@ struct cio_future {
 
     struct cio__context context;
     struct cio__wait *wait; /* NULL: not waiting, or only for its turn */
-    struct cio__stack *stack;
+    union {
+        struct cio__stack *stack; /* NULL: it is not, or no longer, running */
+        size_t stack_size;        /* wished for, until it begins; 0: the usual */
+    };
     int cancel_requests;
     uint8_t state;
     bool is_task;
@@ -63,11 +66,10 @@ struct cio_future {
     uint64_t id;
     struct cio_future *newer; /* tasks that are not done, in order of creation */
     struct cio_future *older;
-    size_t stack_size;
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
     struct cio__shadow shadow;
 #endif
-};
+} __attribute__((aligned(CIO__CACHE_LINE)));
 
 /* Who resumed a task: it is switched back to. It lies in the resuming frame. */
 struct cio__resumer {
@@ -101,7 +103,13 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop);
 struct cio_future *cio__future_alloc(struct cio__tasks *tasks);
 
 /* Drops one reference; the last one frees, and reports an error that nobody knows. */
-void cio__unref(struct cio_future *future);
+void cio__future_free(struct cio_future *future);
+
+static inline void cio__unref(struct cio_future *future)
+{
+    if (--future->references == 0)
+        cio__future_free(future);
+}
 
 /* Ends a pending future and queues its waiters. */
 void cio__future_finish(struct cio_future *future, int rc, void *value);
