@@ -300,6 +300,26 @@ TEST(a_task_that_cancels_itself_hears_of_it_in_its_next_wait)
     assert_int_equal(run_quiet(self_waits_main, NULL), 0);
 }
 
+static int lonely_main(void *arg)
+{
+    (void)arg;
+    cio_task *me = cio_current_task();
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(cio_yield(), 0);
+        assert_int_equal(cio_yield(), 0);
+        cio_cancel(me);
+        assert_int_equal(cio_yield(), CIO_ECANCELED);
+        assert_int_equal(cio_uncancel(me), 0);
+    }
+    return 0;
+}
+
+/* A yield with nobody to yield to may be cheap, but not deaf. */
+TEST(t14_a_yield_delivers_also_to_a_task_that_is_alone)
+{
+    assert_int_equal(run_quiet(lonely_main, NULL), 0);
+}
+
 static int self_await_done_main(void *arg)
 {
     int number = 6;

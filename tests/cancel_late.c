@@ -131,6 +131,61 @@ TEST(t14_late_cancel_of_a_sleeper_whose_time_has_come)
     assert_string_equal(noted(), "first=OK second=CIO_ECANCELED");
 }
 
+struct forgiven {
+    cio_task *task;
+};
+
+static int cancel_and_forgive(void *arg)
+{
+    struct forgiven *f = arg;
+    int rc = cio_sleep(0.002);
+    assert_int_equal(cio_cancel(f->task), 1);
+    assert_int_equal(cio_uncancel(f->task), 0);
+    return rc;
+}
+
+static int short_sleep(void *arg)
+{
+    (void)arg;
+    return cio_sleep(0.002);
+}
+
+static int forgiven_main(void *arg)
+{
+    (void)arg;
+    struct forgiven f;
+    cio_task *canceler = cio_create_task(cancel_and_forgive, &f);
+    f.task = cio_create_task(short_sleep, NULL);
+    cio_yield();
+    double end = cio_time(NULL) + 0.01;
+    while (cio_time(NULL) < end)
+        continue; /* the sleeper is ready already when it is canceled */
+    assert_int_equal(cio_await(canceler), 0);
+    return cio_await(f.task);
+}
+
+TEST(t16_late_cancel_taken_back_is_forgotten)
+{
+    assert_int_equal(run_quiet(forgiven_main, NULL), 0);
+}
+
+static int forgiven_await_main(void *arg)
+{
+    (void)arg;
+    cio_future *f = cio_ref(cio_future_new());
+    cio_task *t = start(await_future, f);
+    cio_set_result(f, 7, NULL);
+    cio_detach(f);
+    cio_cancel(t);
+    cio_uncancel(t);
+    return cio_await(t);
+}
+
+TEST(t16_late_cancel_of_an_await_taken_back)
+{
+    assert_int_equal(run_quiet(forgiven_await_main, NULL), 7);
+}
+
 /* ---- several futures ---- */
 
 struct late {

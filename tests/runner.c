@@ -102,6 +102,32 @@ TEST(t50_failures_at_the_end_reach_the_handler)
     assert_true(strlen(reports.seen[0].message) > 0);
 }
 
+static int forgiving_owner(void *arg)
+{
+    int rc = cio_await(create_in(NULL, "inner", fail_in_cleanup, arg));
+    note("%s", cio_err_name(rc));
+    return 0;
+}
+
+static int forgiving_main(void *arg)
+{
+    static int error = -EIO;
+    (void)arg;
+    cio_detach(cio_create_task(forgiving_owner, &error));
+    cio_yield();
+    return cio_yield();
+}
+
+/* asyncio's _cancel_all_tasks() asks every task that it canceled, awaited or not. */
+TEST(t50_failures_at_the_end_reach_the_handler_though_awaited)
+{
+    struct reports reports;
+    assert_int_equal(run_with_reports(&reports, forgiving_main, NULL), 0);
+    assert_string_equal(noted(), "EIO");
+    assert_int_equal(reports.n, 1);
+    assert_string_equal(reports.seen[0].name, "inner");
+}
+
 static int failing_main(void *arg)
 {
     cio_detach(cio_create_task(worker, "a"));
@@ -259,6 +285,27 @@ TEST(t56_a_forked_child_has_no_loop_and_may_run_its_own)
     assert_int_equal(run_quiet(fork_main, NULL), 0);
 }
 
+static int fork_and_return(void *arg)
+{
+    pid_t *pid = arg;
+    *pid = fork();
+    return *pid == 0 ? 3 : cio_sleep(0.001);
+}
+
+/* The child goes on in the task, with no loop around it: it comes out of cio_run() with an error. */
+TEST(t56_a_forked_child_may_return_from_its_task)
+{
+    pid_t pid = -1;
+    int rc = cio_run(fork_and_return, &pid);
+    if (pid == 0)
+        _exit(rc == CIO_EFORKED && cio_run(return_number, &(int){8}) == 8 ? 0 : 1);
+    int status;
+    assert_int_equal(rc, 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* ---- run_until_complete and stop, T10 ---- */
 
 TEST(run_until_complete_runs_one_future_after_another)
@@ -361,6 +408,33 @@ TEST(t10_stop_before_the_run_gives_exactly_one_turn)
     }
     cio_cancel(t);
     assert_int_equal(cio_run_until_complete(loop, t), CIO_ECANCELED);
+    assert_int_equal(cio_loop_free(loop), 0);
+}
+
+static int stop_in_the_middle(void *arg)
+{
+    int *steps = arg;
+    for (int i = 0; i < 1000; i++) {
+        if (i % 10 == 9) {
+            cio_stop(cio_get_running_loop());
+            ++*steps;
+        }
+        cio_yield();
+    }
+    return 0;
+}
+
+/* Also when the loop has nothing else to run, and a yield need not go through it. */
+TEST(t10_nothing_runs_after_the_batch_in_which_it_was_stopped)
+{
+    cio_loop *loop = cio_loop_new(NULL);
+    int steps = 0;
+    cio_task *t = create_in(loop, "t", stop_in_the_middle, &steps);
+    for (int i = 1; i <= 100; i++) {
+        assert_int_equal(cio_run_until_complete(loop, t), CIO_ESTOPPED);
+        assert_int_equal(steps, i);
+    }
+    assert_int_equal(cio_run_until_complete(loop, t), 0);
     assert_int_equal(cio_loop_free(loop), 0);
 }
 

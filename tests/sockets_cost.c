@@ -158,6 +158,149 @@ TEST(one_receive_and_one_send_for_a_request)
     assert_in_range(many.others - few.others + 8, 0, 16);
 }
 
+/* ---- A call that waits lets the loop sleep ---- */
+
+static int sleeps; /* polls that could block: a loop that spins has none, or very many */
+
+static void count_sleep(void *arg)
+{
+    (void)arg;
+    sleeps++;
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void assert_loop_sleeps(void)
+{
+    cio_loop *loop = cio_get_running_loop();
+    net_settle();
+    assert_int_equal(cio_set_poll_hooks(loop, count_sleep, do_nothing, NULL), 0);
+    sleeps = 0;
+    assert_int_equal(cio_sleep(0.03), 0);
+    assert_in_range(sleeps, 1, 10);
+    assert_int_equal(cio_set_poll_hooks(loop, NULL, NULL, NULL), 0);
+}
+
+struct waiting {
+    int fd;
+    struct sockaddr_in address;
+};
+
+static int wait_in_recv(void *arg)
+{
+    char data[8];
+    return (int)cio_sock_recv(((struct waiting *)arg)->fd, data, sizeof data);
+}
+
+static int wait_in_recvfrom(void *arg)
+{
+    char data[8];
+    return (int)cio_sock_recvfrom(((struct waiting *)arg)->fd, data, sizeof data, NULL, NULL);
+}
+
+static int wait_in_accept(void *arg)
+{
+    return cio_sock_accept(((struct waiting *)arg)->fd, NULL, NULL);
+}
+
+static int wait_in_sendall(void *arg)
+{
+    static const char much[8000000];
+    return cio_sock_sendall(((struct waiting *)arg)->fd, much, sizeof much);
+}
+
+static int wait_in_sendto(void *arg)
+{
+    for (;;) {
+        ssize_t n = cio_sock_sendto(((struct waiting *)arg)->fd, "full?", 5, NULL, 0);
+        if (n < 0)
+            return (int)n;
+    }
+}
+
+static int wait_in_connect(void *arg)
+{
+    struct waiting *w = arg;
+    for (;;) { /* the last one finds the queue full */
+        int fd = cio_sock_open(AF_INET, SOCK_STREAM, 0);
+        int rc = cio_sock_connect(fd, (struct sockaddr *)&w->address, sizeof w->address);
+        cio_sock_close(fd);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static void sleep_beside(cio_coroutine *fn, struct waiting *w)
+{
+    cio_task *task = cio_create_task(fn, w);
+    assert_int_equal(cio_sleep(0.03), 0); /* time to fill what must be full before it waits */
+    assert_loop_sleeps();
+    assert_false(cio_done(task));
+    cio_cancel(task);
+    assert_int_equal(cio_await(task), CIO_ECANCELED);
+}
+
+static int sleep_beside_streams(int fds[2])
+{
+    struct waiting w = {.fd = fds[0]};
+    sleep_beside(wait_in_recv, &w);
+    sleep_beside(wait_in_sendall, &w);
+    cio_sock_close(fds[0]);
+    return cio_sock_close(fds[1]);
+}
+
+static int sleep_beside_others(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    struct waiting w;
+    net_pair(fds, SOCK_DGRAM);
+    w.fd = fds[0];
+    sleep_beside(wait_in_recvfrom, &w);
+    sleep_beside(wait_in_sendto, &w);
+    cio_sock_close(fds[0]);
+    cio_sock_close(fds[1]);
+    w.fd = net_listen(&w.address, 0);
+    sleep_beside(wait_in_accept, &w);
+    sleep_beside(wait_in_connect, &w);
+    return cio_sock_close(w.fd);
+}
+
+TEST(a_waiting_call_lets_the_loop_sleep)
+{
+    net_run_on_all(sleep_beside_streams);
+    assert_int_equal(cio_run(sleep_beside_others, NULL), 0);
+}
+
+/* Level-triggered for the watch: what a call has waited for besides must not stay asked for. */
+static int sleep_beside_watch(int fds[2])
+{
+    cio_loop *loop = cio_get_running_loop();
+    cio_handle handle = CIO_HANDLE_INIT;
+    struct waiting w = {.fd = fds[0]};
+    assert_int_equal(cio_add_reader(loop, fds[0], &handle, do_nothing, NULL), 0);
+    assert_loop_sleeps();
+    cio_task *sending = cio_create_task(wait_in_sendall, &w);
+    while (!cio_done(sending)) {
+        static char data[100000];
+        assert_true(cio_sock_recv(fds[1], data, sizeof data) > 0);
+    }
+    assert_int_equal(cio_await(sending), 0);
+    assert_loop_sleeps();
+    assert_int_equal(cio_remove_reader(loop, fds[0]), 1);
+    assert_loop_sleeps();
+    cio_sock_close(fds[0]);
+    return cio_sock_close(fds[1]);
+}
+
+TEST(a_watch_beside_a_call_lets_the_loop_sleep)
+{
+    net_run_on_all(sleep_beside_watch);
+}
+
 /* ---- A call that always succeeds at once shares the loop all the same (T3) ---- */
 
 struct greedy {

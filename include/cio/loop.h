@@ -137,7 +137,8 @@ CIO_API int cio_call_at(cio_loop *loop, cio_handle *handle, double when, cio_cal
  * cio_call_soon() from any thread or from a signal handler (loop.call_soon_threadsafe). Makes at
  * most one system call per sleep of the loop, however many threads call. The handle belongs to the
  * loop until the callback begins; only the loop's thread may cancel it. A loop that is closed
- * before it gets to the call drops it. Returns as cio_call_soon().
+ * before it gets to the call drops it; it may be closed while such a call is under way, but freed
+ * only after that has returned. Returns as cio_call_soon().
  */
 CIO_API int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn,
                                      void *arg);

@@ -110,7 +110,8 @@ static void end_all_tasks(cio_loop *loop)
     for (cio_task *task = tasks->oldest; task; task = task->newer)
         cio_cancel(task);
     tasks->stop_when_none = true;
-    cio_run_forever(loop);
+    while (tasks->live && cio_run_forever(loop) == 0)
+        continue; /* somebody else called cio_stop() */
 }
 
 static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutine *fn, void *arg)

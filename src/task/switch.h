@@ -49,8 +49,11 @@ static inline int cio__shadow_stack_is_on(void)
     return top != 0;
 }
 
-/* Defined by whoever uses contexts: the first function on a new stack; it never returns. */
-void cio__task_main(struct cio__context *self) __attribute__((noreturn));
+/*
+ * Defined by whoever uses contexts: the first function on a new stack; it never returns. Only the
+ * assembler refers to it, so link-time optimisation must be told to keep it.
+ */
+void cio__task_main(struct cio__context *self) __attribute__((noreturn, used));
 
 #ifdef CIO_SWITCH_SETJMP
 
@@ -67,8 +70,8 @@ static __attribute__((noinline, unused)) void cio__context_switch(struct cio__co
 #ifdef __AVX512F__
 #define CIO__AVX512_REGISTERS                                                                      \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
-        "k7"
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5",  \
+        "k6", "k7"
 #else
 #define CIO__AVX512_REGISTERS
 #endif
@@ -116,11 +119,11 @@ static inline __attribute__((always_inline)) void cio__context_switch(struct cio
                      : "+r"(from_), "+r"(to_)
                      :
                      : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
-                       "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
-                       "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
-                       "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
-                       "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
-                       "v30", "v31", "memory", "cc");
+                       "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24",
+                       "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6",
+                       "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+                       "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+                       "v29", "v30", "v31", "memory", "cc");
 }
 
 #endif
