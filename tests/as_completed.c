@@ -145,14 +145,22 @@ TEST(as_completed_has_one_deadline)
     return cio_detach(pending);
 }
 
-TEST(as_completed_with_no_time_left_gives_what_is_done)
+/* What was done in time is given, also when it is asked for after the time. */
+TEST(after_its_time_it_gives_what_was_done_in_time)
 {
-    struct job job = {.turns = 0, .end = 1};
-    cio_task *task = start_job(&job);
-    wait_turns(2);
-    int rc = take_all(&task, 1, 60);
-    assert_int_equal(rc, 0);
-    assert_noted("1");
+    struct job jobs[] = {{.turns = 2, .end = 1}, {.turns = FOREVER}, {.turns = 1, .end = 2}};
+    cio_task *tasks[3];
+    cio_as_completed it;
+    cio_future *future;
+    start_jobs(jobs, 3, tasks);
+    assert_int_equal(cio_as_completed_init(&it, tasks, 3, 0.02), 0);
+    assert_int_equal(cio_sleep(0.05), 0);
+    assert_int_equal(cio_next_completed(&it, &future), 1);
+    assert_int_equal(cio_await(future), 2);
+    assert_int_equal(cio_next_completed(&it, &future), 1);
+    assert_int_equal(cio_await(future), 1);
+    assert_int_equal(cio_next_completed(&it, &future), CIO_ETIMEDOUT);
+    cancel_all(&tasks[1], 1);
     return 0;
 }
 

@@ -102,25 +102,28 @@ TEST(t56_child_of_a_callback_has_no_running_loop)
 
 static bool in_child;
 
+struct next_turn {
+    cio_loop *loop;
+    cio_handle handle, note, stop;
+};
+
 static void fork_and_return(void *arg)
 {
+    struct next_turn *next = arg;
+    cio_call_soon(next->loop, &next->note, note, "t");
+    cio_call_soon(next->loop, &next->stop, stop_loop, next->loop);
     pid_t child = fork();
     in_child = child == 0;
     if (!in_child)
         expect_success(child);
-    (void)arg;
 }
 
 /* A child that returns from the callback in which it was forked leaves the parent's loop. */
 TEST(t13_child_that_returns_from_its_callback_leaves_the_loop)
 {
-    cio_loop *loop = new_loop();
-    cio_handle handle = {0}, next_turn = {0};
-    cio_call_soon(loop, &handle, fork_and_return, NULL);
-    cio_call_later(loop, &next_turn, 0.001, note, "t");
-    cio_handle end = {0};
-    cio_call_later(loop, &end, 0.002, stop_loop, loop);
-    int rc = cio_run_forever(loop);
+    struct next_turn next = {.loop = new_loop()};
+    cio_call_soon(next.loop, &next.handle, fork_and_return, &next);
+    int rc = cio_run_forever(next.loop);
     if (in_child) {
         assert_int_equal(rc, CIO_EFORKED);
         assert_trace("");
@@ -130,7 +133,7 @@ TEST(t13_child_that_returns_from_its_callback_leaves_the_loop)
     }
     assert_int_equal(rc, 0);
     assert_trace("t");
-    free_loop(loop);
+    free_loop(next.loop);
 }
 
 static int return_7(void *arg)

@@ -120,6 +120,58 @@ TEST(errors_come_first_in_time_not_in_place)
     return 0;
 }
 
+static int swallow(void *arg)
+{
+    struct item *item = arg;
+    int rc = call(item);
+    return rc < 0 ? item->end : rc;
+}
+
+/* A call that swallows its cancellation ends, but no further one starts after it. */
+TEST(no_further_one_starts_though_the_calls_swallow)
+{
+    set_items(FOREVER);
+    items[1] = (struct item){.turns = 2, .end = -EIO};
+    for (int i = 4; i < N; i++)
+        items[i].turns = 1;
+    int rc = cio_map(swallow, items, N, sizeof items[0], 4);
+    assert_int_equal(rc, -EIO);
+    assert_int_equal(calls.n_begun, 4);
+    return 0;
+}
+
+/* As a child of a group that ends canceled without being asked: no error, the others are called. */
+TEST(t38_a_call_that_ends_canceled_is_no_error)
+{
+    for (size_t concurrency = 1; concurrency <= 3; concurrency++) {
+        set_items(1);
+        items[0].end = items[5].end = items[N - 1].end = CIO_ECANCELED;
+        assert_int_equal(cio_map(call, items, N, sizeof items[0], concurrency), 0);
+        assert_int_equal(calls.n_begun, N);
+    }
+    return 0;
+}
+
+/* Each call has a task of its own: what one leaves behind in it does not reach the next. */
+static int cancel_itself(void *arg)
+{
+    struct item *item = arg;
+    assert_int_equal(requests(), 0);
+    cio_cancel(cio_current_task());
+    assert_int_equal(cio_yield(), CIO_ECANCELED);
+    item->is_ended = true;
+    return 0;
+}
+
+TEST(each_call_has_a_task_of_its_own)
+{
+    set_items(0);
+    assert_int_equal(cio_map(cancel_itself, items, N, sizeof items[0], 2), 0);
+    for (int i = 0; i < N; i++)
+        assert_true(items[i].is_ended);
+    return 0;
+}
+
 static int do_map(void *arg)
 {
     (void)arg;

@@ -292,7 +292,7 @@ static int fork_and_return(void *arg)
     return *pid == 0 ? 3 : cio_sleep(0.001);
 }
 
-/* The child goes on in the task, with no loop around it: it comes out of cio_run() with an error. */
+/* The child goes on in the task, without a loop: it comes out of cio_run() with an error. */
 TEST(t56_a_forked_child_may_return_from_its_task)
 {
     pid_t pid = -1;

@@ -3,6 +3,7 @@
 #     info cio-tasks            every task of every loop: where it is parked, and what it waits for
 #     cio-task TASK             the backtrace of one; TASK is a name or an id of that list
 #     cio-task TASK COMMAND     any command in its innermost frame: bt full, info locals, up 3, ...
+#     cio-gcore [FILE]          gcore, with the stacks of tasks, which gcore up to gdb 16 leaves out
 #
 # in a live process as well as in a core dump. gdb loads this file by itself, as every program that
 # contains cio carries it in its section .debug_gdb_scripts, if it may:
@@ -19,11 +20,17 @@
 import gdb
 import gdb.unwinder
 import re
+import struct
 
 REGISTERS = {
     "i386:x86-64": ("rsp", "rbp", "rip"),
     "aarch64": ("sp", "x29", "pc"),
 }
+
+
+PT_LOAD = 1
+PAGE = 4096
+PIECE = 256 * PAGE
 
 
 class FrameId:
@@ -329,19 +336,20 @@ class InfoTasks(gdb.Command):
             print("No loops.")
 
 
-def backtrace(at, command):
+def run_in_task(at, command):
     """A task's frames begin at 0: those of the thread that was borrowed do not belong to it."""
+    is_backtrace = re.match(r"(bt|backtrace|where)\b", command)
     limit = re.search(r" (\d+)$", command)
-    if limit:
+    if is_backtrace and limit:
         command = command[: limit.start()] + " %d" % (int(limit.group(1)) + at.level)
-    shown = False
+    shown = not is_backtrace
     for line in gdb.execute(command, to_string=True).splitlines():
         number = re.match(r"#(\d+)", line)
         if number:
             level = int(number.group(1)) - at.level
             shown = level >= 0
             line = ("#%d" % level).ljust(len(number.group(0))) + line[number.end() :]
-        if shown or not re.match(r"[# ]", line):
+        if shown:
             print(line)
 
 
@@ -365,11 +373,8 @@ Other commands run in the frame in which the task is parked."""
         if task.thread is not None:
             gdb.execute("thread apply %d %s" % (task.thread.num, command))
             return
-        with At(task.context) as (at, frame):
-            if re.match(r"(bt|backtrace|where)\b", command):
-                backtrace(at, command)
-            else:
-                gdb.execute(command, from_tty)
+        with At(task.context) as (at, _):
+            run_in_task(at, command)
 
     def complete(self, text, word):
         try:
@@ -379,5 +384,57 @@ Other commands run in the frame in which the task is parked."""
         return [name for name in names if name.startswith(text)]
 
 
+def copy_readable(inferior, core, start, end, offset):
+    """Copies memory into the core file, by halves where a part of it cannot be read."""
+    if end - start <= PIECE:
+        try:
+            piece = inferior.read_memory(start, end - start)
+            core.seek(offset)
+            core.write(piece)
+            return
+        except gdb.MemoryError:
+            if end - start <= PAGE:
+                return
+    middle = (start + (end - start) // 2 + PAGE - 1) // PAGE * PAGE
+    copy_readable(inferior, core, start, middle, offset)
+    copy_readable(inferior, core, middle, end, offset + middle - start)
+
+
+def load_segments(core):
+    """(start, end, offset in the file) of the memory in a 64-bit core file."""
+    core.seek(0)
+    header = struct.unpack("<16sHHIQQQIHHH", core.read(58))
+    for i in range(header[10]):
+        core.seek(header[5] + i * header[9])
+        kind, _, offset, start, _, size = struct.unpack("<IIQQQQ", core.read(40))
+        if kind == PT_LOAD and size > 0:
+            yield start, start + size, offset
+
+
+class GenerateCore(gdb.Command):
+    """Save a core file with the stacks of all cio tasks: cio-gcore [FILE]
+
+gcore alone, up to gdb 16, gives up a mapping at the first page in it that cannot be read. The stacks
+of tasks lie in mappings with such guard pages, and would be missing."""
+
+    def __init__(self):
+        super().__init__("cio-gcore", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, argument, from_tty):
+        output = gdb.execute("gcore " + argument, to_string=True)
+        saved = re.search(r"Saved corefile (.+)", output)
+        if saved is None:
+            raise gdb.GdbError(output)
+        missing = re.findall(r"read failed for corefile section, \d+ bytes at (0x[0-9a-f]+)", output)
+        with open(saved.group(1), "r+b") as core:
+            segments = list(load_segments(core))
+            for begin in (int(text, 16) for text in missing):
+                for start, end, offset in segments:
+                    if start <= begin < end:
+                        copy_readable(gdb.selected_inferior(), core, begin, end, offset + begin - start)
+        print(saved.group(0))
+
+
 InfoTasks()
 InTask()
+GenerateCore()

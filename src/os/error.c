@@ -1,9 +1,9 @@
 /* The names and sentences of error codes. */
-#include <string.h>
-
 #include "os/error.h"
 
-#define SYSTEM_LOWEST (-4095) /* no errno is larger */
+#include <stddef.h>
+
+#include "os/errno_names.h"
 
 static _Thread_local int last_error;
 
@@ -14,11 +14,14 @@ const char *cio_strerror(int rc)
     switch (rc) {
 #define CASE(name, value, text)                                                                    \
     case name: return text;
+#define SYSTEM(name, text)                                                                         \
+    case -name: return text;
         CIO_ERRORS(CASE)
+        CIO__ERRNOS(SYSTEM)
 #undef CASE
+#undef SYSTEM
     }
-    const char *text = rc >= SYSTEM_LOWEST ? strerrordesc_np(-rc) : NULL;
-    return text ? text : "unknown error";
+    return "unknown error";
 }
 
 const char *cio_err_name(int rc)
@@ -28,11 +31,14 @@ const char *cio_err_name(int rc)
     switch (rc) {
 #define CASE(name, value, text)                                                                    \
     case name: return #name;
+#define SYSTEM(name, text)                                                                         \
+    case -name: return #name;
         CIO_ERRORS(CASE)
+        CIO__ERRNOS(SYSTEM)
 #undef CASE
+#undef SYSTEM
     }
-    const char *name = rc >= SYSTEM_LOWEST ? strerrorname_np(-rc) : NULL;
-    return name ? name : "?";
+    return "?";
 }
 
 int cio_last_error(void)

@@ -57,16 +57,11 @@ void cio__task_main(struct cio__context *self) __attribute__((noreturn, used));
 
 #ifdef CIO_SWITCH_SETJMP
 
-/* What calls setjmp() cannot be inlined. */
-static __attribute__((noinline, unused)) void cio__context_switch(struct cio__context *from,
-                                                                  struct cio__context *to)
-{
-    if (sigsetjmp(from->registers, 0) == 0)
-        siglongjmp(to->registers, 1);
-}
+void cio__context_switch(struct cio__context *from, struct cio__context *to);
 
 #elif defined(__x86_64__)
 
+/* Registers that only some builds can name are lost all the same. */
 #ifdef __AVX512F__
 #define CIO__AVX512_REGISTERS                                                                      \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
