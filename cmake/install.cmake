@@ -1,9 +1,10 @@
-# cmake --install: headers, both libraries, a CMake package and a pkg-config file.
+# cmake --install: headers, both libraries, gdb's script, a CMake package and a pkg-config file.
 include(CMakePackageConfigHelpers)
 
 set(CIO_CMAKEDIR ${CMAKE_INSTALL_LIBDIR}/cmake/cio)
 install(TARGETS cio cio_static EXPORT cioTargets)
 install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES ${CIO_GDB_SCRIPT} DESTINATION ${CMAKE_INSTALL_DATADIR}/cio)
 install(EXPORT cioTargets NAMESPACE cio:: DESTINATION ${CIO_CMAKEDIR})
 
 configure_package_config_file(cmake/cioConfig.cmake.in ${PROJECT_BINARY_DIR}/cioConfig.cmake

@@ -205,6 +205,12 @@ static int run_client(void *arg)
 
 /* ---- The run ---- */
 
+static void clear_progress(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
 /* A line on the terminal that overwrites itself. */
 static int show_progress(void *arg)
 {
@@ -212,18 +218,20 @@ static int show_progress(void *arg)
     uint64_t shown = 0;
     int rc = 0;
     while (rc == 0) {
-        fprintf(stderr, "\r\033[K%zu connections, %llu requests, %.0f/s", demo->connected,
+        clear_progress();
+        fprintf(stderr, "%zu connections, %llu requests, %.0f/s", demo->connected,
                 (unsigned long long)demo->requests,
                 (double)(demo->requests - shown) / PROGRESS_SECONDS);
         shown = demo->requests;
         rc = cio_sleep(PROGRESS_SECONDS);
     }
-    fputs("\r\033[K", stderr);
+    clear_progress();
     return rc;
 }
 
 static int run_clients(struct demo *demo)
 {
+    clear_progress();
     printf("%zu connections to 127.0.0.1:%d, messages of %zu bytes, ", demo->connected,
            ntohs(demo->address.sin_port), demo->size);
     if (demo->messages)

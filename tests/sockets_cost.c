@@ -245,6 +245,8 @@ static void sleep_beside(cio_coroutine *fn, struct waiting *w)
 
 static int sleep_beside_streams(int fds[2])
 {
+    net_small_buffers(fds[0]);
+    net_small_buffers(fds[1]);
     struct waiting w = {.fd = fds[0]};
     sleep_beside(wait_in_recv, &w);
     sleep_beside(wait_in_sendall, &w);

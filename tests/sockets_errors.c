@@ -179,6 +179,8 @@ static int sendall_task(void *arg)
 /* The reset comes while one task waits to read and another to write: both hear of it. */
 static int reset_waiters(int fds[2])
 {
+    net_small_buffers(fds[0]);
+    net_small_buffers(fds[1]);
     struct io in = {.fd = fds[1]}, out = {.fd = fds[1]};
     cio_task *tasks[] = {cio_create_task(recv_task, &in), cio_create_task(sendall_task, &out)};
     assert_int_equal(cio_sleep(0.02), 0);
@@ -227,6 +229,8 @@ TEST(epipe_without_sigpipe)
 
 static int close_waiters(int fds[2])
 {
+    net_small_buffers(fds[0]);
+    net_small_buffers(fds[1]);
     struct io in[2] = {{.fd = fds[1]}, {.fd = fds[1]}}, out = {.fd = fds[1]};
     cio_task *tasks[] = {cio_create_task(recv_task, &in[0]), cio_create_task(recv_task, &in[1]),
                          cio_create_task(sendall_task, &out)};

@@ -10,12 +10,12 @@
 #
 #     add-auto-load-safe-path PATH-OF-THE-PROGRAM     (in ~/.config/gdb/gdbinit; "/" trusts all)
 #
-# By hand: source PREFIX/share/cio/cio-gdb.py. It needs gdb 10 with Python, and the debug information
-# of cio itself.
+# By hand: source PREFIX/share/cio/cio-gdb.py. It needs gdb 10 with Python, and the debug
+# information of cio itself, which an optimised build has too.
 #
-# The process is not touched: no register is written, so an interrupted system call is still restarted
-# and a core dump will do. Instead gdb is told, for as long as the command takes, that the current
-# thread's innermost frame was called from where the task is parked.
+# The process is not touched: no register is written, so an interrupted system call is restarted all
+# the same, and a core dump will do. Instead gdb is told, for as long as the command takes, that the
+# current thread's innermost frame was called from where the task is parked.
 
 import gdb
 import gdb.unwinder
@@ -28,6 +28,7 @@ REGISTERS = {
 }
 
 
+FILES_A_BLOCK = 64  # CIO__FILES_A_BLOCK of src/loop/files.h: macros are seldom in debug information
 PT_LOAD = 1
 PAGE = 4096
 PIECE = 256 * PAGE
@@ -200,7 +201,7 @@ class Loop:
     def note_block(self, block):
         if int(block) == 0:
             return
-        for i in range(int(gdb.parse_and_eval("sizeof(struct cio__file[64]) / sizeof(struct cio__file)"))):
+        for i in range(FILES_A_BLOCK):
             for direction, word in enumerate(("readable", "writable")):
                 first = block[i]["waits"][direction]["first"]
                 for link in walk_list(first, "next"):
@@ -369,7 +370,8 @@ Other commands run in the frame in which the task is parked."""
         task = find_task(words[0])
         command = " ".join(words[1:]) or "bt"
         if not task.started():
-            raise gdb.GdbError("it has not begun; it will in %s" % function_name(task.pointer["fn"]))
+            first = function_name(task.pointer["fn"])
+            raise gdb.GdbError("it has not begun; it will in %s" % first)
         if task.thread is not None:
             gdb.execute("thread apply %d %s" % (task.thread.num, command))
             return
@@ -414,8 +416,8 @@ def load_segments(core):
 class GenerateCore(gdb.Command):
     """Save a core file with the stacks of all cio tasks: cio-gcore [FILE]
 
-gcore alone, up to gdb 16, gives up a mapping at the first page in it that cannot be read. The stacks
-of tasks lie in mappings with such guard pages, and would be missing."""
+gcore alone, up to gdb 16, gives up a mapping at the first page in it that cannot be read. The
+stacks of tasks lie in mappings with such guard pages, and would be missing."""
 
     def __init__(self):
         super().__init__("cio-gcore", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
@@ -425,13 +427,14 @@ of tasks lie in mappings with such guard pages, and would be missing."""
         saved = re.search(r"Saved corefile (.+)", output)
         if saved is None:
             raise gdb.GdbError(output)
-        missing = re.findall(r"read failed for corefile section, \d+ bytes at (0x[0-9a-f]+)", output)
+        failed = r"read failed for corefile section, \d+ bytes at (0x[0-9a-f]+)"
         with open(saved.group(1), "r+b") as core:
             segments = list(load_segments(core))
-            for begin in (int(text, 16) for text in missing):
+            for begin in (int(text, 16) for text in re.findall(failed, output)):
                 for start, end, offset in segments:
                     if start <= begin < end:
-                        copy_readable(gdb.selected_inferior(), core, begin, end, offset + begin - start)
+                        inferior = gdb.selected_inferior()
+                        copy_readable(inferior, core, begin, end, offset + begin - start)
         print(saved.group(0))
 
 

@@ -146,19 +146,6 @@ int cio__file_wait(cio_loop *loop, struct cio__file *file, enum cio__direction d
     return rc;
 }
 
-void cio__links_wake(cio_loop *loop, struct cio__links *links)
-{
-    cio_link *link = links->first;
-    *links = (struct cio__links){0};
-    while (link) {
-        cio_link *next = link->next;
-        link->list = NULL;
-        if (cio__handle_state(link->handle) == CIO__IDLE)
-            cio__ready_push(&loop->ready, link->handle);
-        link = next;
-    }
-}
-
 static void tell(cio_loop *loop, struct cio__file *file, enum cio__direction direction)
 {
     cio_handle *watch = file->watch[direction];

@@ -39,7 +39,4 @@ static inline void cio__link_remove(cio_link *link)
     link->list = NULL;
 }
 
-/* Queues every handle of the list that is not queued yet, and empties it. */
-void cio__links_wake(cio_loop *loop, struct cio__links *links);
-
 #endif

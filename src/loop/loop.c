@@ -7,8 +7,6 @@
 #include "os/memory.h"
 
 #define STACK_DEFAULT ((size_t)64 * 1024)
-#define STACK_LEAST ((size_t)4 * 1024)
-#define STACK_MOST ((size_t)1024 * 1024 * 1024)
 
 _Thread_local cio_loop *cio__running;
 
@@ -24,6 +22,8 @@ static int fork_error;
 static void forget_in_child(void)
 {
     fork_generation++;
+    if (cio__running)
+        cio__running->until_check = 0; /* the turn that forked is this loop's last in the child */
     cio__running = NULL;
     pthread_mutex_init(&loops_lock, NULL); /* another thread of the parent may have held it */
 }
@@ -60,7 +60,7 @@ static int check_options(const cio_loop_options *options)
     if (!cio__backend(options->backend))
         return -EINVAL;
     size_t size = options->stack_size;
-    return size && (size < STACK_LEAST || size > STACK_MOST) ? -EINVAL : 0;
+    return size && (size < CIO__STACK_LEAST || size > CIO__STACK_MOST) ? -EINVAL : 0;
 }
 
 static int open_loop(cio_loop *loop, const cio_loop_options *options)

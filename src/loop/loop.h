@@ -16,6 +16,10 @@
 
 #define CIO__CACHE_LINE 64
 
+/* What one may ask for as a task's stack, in bytes. */
+#define CIO__STACK_LEAST ((size_t)4 * 1024)
+#define CIO__STACK_MOST ((size_t)1024 * 1024 * 1024)
+
 /* Where a handle stands; cio_handle.state. A watch can be queued at the same time. */
 enum cio__handle_state {
     CIO__IDLE = 0,
@@ -65,7 +69,8 @@ struct cio_loop {
     void *exception_arg;
 
     uint64_t turns;
-    uint32_t runs; /* cio_run_forever()'s, the present one included */
+    uint32_t turn_end; /* where the ready ring ended when the turn began */
+    uint32_t runs;     /* cio_run_forever()'s, the present one included */
 
     /* The floor above: what it keeps for this loop, how it runs handles and is told of the end. */
     struct cio__tasks *tasks;
@@ -117,6 +122,20 @@ static inline unsigned cio__handle_state(const cio_handle *handle)
 static inline void cio__handle_set_state(cio_handle *handle, unsigned state)
 {
     __atomic_store_n(&handle->state, (uint8_t)state, __ATOMIC_RELEASE);
+}
+
+/* Queues every handle of the list that is not queued yet, and empties it. */
+static inline void cio__links_wake(cio_loop *loop, struct cio__links *links)
+{
+    cio_link *link = links->first;
+    *links = (struct cio__links){0};
+    while (link) {
+        cio_link *next = link->next;
+        link->list = NULL;
+        if (likely(cio__handle_state(link->handle) == CIO__IDLE))
+            cio__ready_push(&loop->ready, link->handle);
+        link = next;
+    }
 }
 
 /* The loop that runs in this thread. */

@@ -29,41 +29,63 @@ static inline __attribute__((always_inline)) void cio__prefetch(const struct cio
     }
 }
 
-/* Runs exactly what is queued now; what that queues is for the next turn. */
-static inline __attribute__((always_inline)) void cio__run_turn(cio_loop *loop,
-                                                                void (*run)(cio_callback *, void *))
+/* A turn runs exactly what is queued when it begins; what that queues is for the next one. */
+static inline __attribute__((always_inline)) void cio__begin_turn(cio_loop *loop)
 {
-    struct cio__ready *ready = &loop->ready;
-    uint32_t end = ready->tail;
-    loop->until_check -= (int)(end - ready->head);
+    loop->turn_end = loop->ready.tail;
+    loop->until_check -= (int)(loop->turn_end - loop->ready.head);
     loop->turns++;
-    while (ready->head != end) {
-        uint32_t position = ready->head++;
-        cio_handle *handle = ready->slots[position & ready->mask];
-        if (unlikely(!handle))
-            continue;
-        cio__prefetch(ready, position);
-        cio_callback *fn = handle->fn;
-        void *arg = handle->arg;
-        cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
-        run(fn, arg);
-    }
 }
 
-/* Whether the next turn can begin without asking anybody for anything. */
+/*
+ * Whether the next turn can begin without asking anybody for anything. Whoever wants the loop's
+ * attention sets until_check to 0; other threads use the inbox.
+ */
 static inline __attribute__((always_inline)) bool cio__can_go_on(const cio_loop *loop)
 {
-    return loop->until_check > 0 && loop->ready.head != loop->ready.tail && !loop->ready.overflow &&
-           !loop->stopping && !cio__inbox_has_mail(loop) && cio__running == loop;
+    return loop->until_check > 0 && loop->ready.head != loop->ready.tail &&
+           !cio__inbox_has_mail(loop);
+}
+
+/* The handle that is to run next, NULL if there is none now or it was canceled. */
+static inline __attribute__((always_inline)) cio_handle *cio__peek_ready(cio_loop *loop)
+{
+    struct cio__ready *ready = &loop->ready;
+    if (ready->head == loop->turn_end) {
+        if (unlikely(!cio__can_go_on(loop)))
+            return NULL;
+        cio__begin_turn(loop);
+    }
+    return ready->slots[ready->head & ready->mask];
+}
+
+/* Takes the handle that was peeked at from the ring. */
+static inline __attribute__((always_inline)) void cio__take_ready(cio_loop *loop,
+                                                                  cio_handle *handle)
+{
+    cio__prefetch(&loop->ready, loop->ready.head++);
+    cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
 }
 
 static inline __attribute__((always_inline)) void cio__run_turns(cio_loop *loop,
                                                                  void (*run)(cio_callback *,
                                                                              void *))
 {
-    do
-        cio__run_turn(loop, run);
-    while (likely(cio__can_go_on(loop)));
+    struct cio__ready *ready = &loop->ready;
+    cio__begin_turn(loop);
+    for (;;) {
+        cio_handle *handle = cio__peek_ready(loop);
+        if (likely(handle != NULL)) {
+            cio_callback *fn = handle->fn;
+            void *arg = handle->arg;
+            cio__take_ready(loop, handle);
+            run(fn, arg);
+        } else if (ready->head == loop->turn_end) {
+            break;
+        } else {
+            ready->head++; /* canceled */
+        }
+    }
 }
 
 #endif

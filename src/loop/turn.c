@@ -106,11 +106,13 @@ static int gather_work(cio_loop *loop)
         cio__ready_refill(&loop->ready);
     if (cio__ready_empty(&loop->ready) && !loop->stopping)
         return wait_for_work(loop);
-    if (unlikely(loop->stopping))
+    if (unlikely(loop->stopping)) {
         loop->polled_ns = 0; /* the last turn still sees what is ready */
-    if (loop->until_check <= 0 || loop->stopping)
-        return check_clock(loop);
-    return 0;
+        int rc = check_clock(loop);
+        loop->until_check = 0; /* and no other follows it */
+        return rc;
+    }
+    return loop->until_check <= 0 ? check_clock(loop) : 0;
 }
 
 static void call(cio_callback *fn, void *arg)
@@ -165,5 +167,6 @@ int cio_stop(cio_loop *loop)
     if (!loop)
         return -EINVAL;
     loop->stopping = true;
+    loop->until_check = 0;
     return 0;
 }

@@ -7,38 +7,35 @@
 
 static _Thread_local int last_error;
 
+struct error {
+    int rc;
+    const char *name;
+    const char *text;
+};
+
+#define OURS(name, value, text) {name, #name, text},
+#define SYSTEMS(name, text) {-name, #name, text},
+
+static const struct error errors[] = {CIO_ERRORS(OURS) CIO__ERRNOS(SYSTEMS)};
+
+static const struct error *find(int rc)
+{
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (errors[i].rc == rc)
+            return &errors[i];
+    return NULL;
+}
+
 const char *cio_strerror(int rc)
 {
-    if (rc >= 0)
-        return "success";
-    switch (rc) {
-#define CASE(name, value, text)                                                                    \
-    case name: return text;
-#define SYSTEM(name, text)                                                                         \
-    case -name: return text;
-        CIO_ERRORS(CASE)
-        CIO__ERRNOS(SYSTEM)
-#undef CASE
-#undef SYSTEM
-    }
-    return "unknown error";
+    const struct error *error = find(rc);
+    return rc >= 0 ? "success" : error ? error->text : "unknown error";
 }
 
 const char *cio_err_name(int rc)
 {
-    if (rc >= 0)
-        return "OK";
-    switch (rc) {
-#define CASE(name, value, text)                                                                    \
-    case name: return #name;
-#define SYSTEM(name, text)                                                                         \
-    case -name: return #name;
-        CIO_ERRORS(CASE)
-        CIO__ERRNOS(SYSTEM)
-#undef CASE
-#undef SYSTEM
-    }
-    return "?";
+    const struct error *error = find(rc);
+    return rc >= 0 ? "OK" : error ? error->name : "?";
 }
 
 int cio_last_error(void)

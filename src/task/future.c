@@ -21,15 +21,6 @@ cio_future *cio_future_new(void)
     return cio__running ? cio_create_future(cio__running) : cio__fail(CIO_ENOLOOP);
 }
 
-void cio__future_finish(struct cio_future *future, int rc, void *value)
-{
-    future->state = CIO__FINISHED;
-    future->rc = rc;
-    future->value = rc >= 0 ? value : NULL;
-    if (future->waiters.first)
-        cio__links_wake(future->step.loop, &future->waiters);
-}
-
 static int set(cio_future *future, int rc, void *value)
 {
     if (future->state != CIO__PENDING || future->is_task)
@@ -92,17 +83,6 @@ int cio_detach(cio_future *future)
 cio_loop *cio_get_loop(const cio_future *future)
 {
     return future ? future->step.loop : NULL;
-}
-
-void cio__future_listen(struct cio_future *future, cio_link *link, cio_handle *handle)
-{
-    if (future->state == CIO__PENDING) {
-        cio__links_append(&future->waiters, link, handle);
-        return;
-    }
-    link->list = NULL;
-    if (cio__handle_state(handle) == CIO__IDLE)
-        cio__ready_push(&future->step.loop->ready, handle);
 }
 
 static void run_done_callback(void *arg)

@@ -16,7 +16,7 @@ struct cio__pool_block {
     char room[BLOCK_FUTURES * sizeof(struct cio_future) + CIO__CACHE_LINE];
 };
 
-static bool add_block(struct cio__tasks *tasks)
+bool cio__pool_grow(struct cio__tasks *tasks)
 {
     struct cio__pool_block *block = cio__alloc(sizeof *block);
     if (!block)
@@ -33,36 +33,6 @@ static bool add_block(struct cio__tasks *tasks)
     return true;
 }
 
-/* Field by field: the contexts need no zeros, and clearing all of it takes longer than a switch. */
-static void begin(struct cio_future *future, cio_loop *loop)
-{
-    future->step.fn = NULL;
-    future->step.loop = loop;
-    future->step.state = CIO__IDLE;
-    future->resumer = NULL;
-    future->wait = NULL;
-    future->stack = NULL;
-    future->cancel_requests = 0;
-    future->state = CIO__PENDING;
-    future->is_task = future->must_cancel = future->known = false;
-    future->waiters = (struct cio__links){0};
-    future->rc = 0;
-    future->references = 1;
-    future->value = NULL;
-    future->name = NULL;
-    future->newer = future->older = NULL;
-}
-
-struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
-{
-    if (unlikely(!tasks->free) && !add_block(tasks))
-        return NULL;
-    struct cio_future *future = tasks->free;
-    tasks->free = future->newer;
-    begin(future, tasks->loop);
-    return future;
-}
-
 static void report_unknown_error(struct cio_future *future)
 {
     const char *message = future->is_task ? "task's error was never retrieved"
@@ -70,18 +40,13 @@ static void report_unknown_error(struct cio_future *future)
     cio__report(future->step.loop, message, future->rc, future, cio_get_name(future));
 }
 
-void cio__future_free(struct cio_future *future)
+void cio__future_bury(struct cio_future *future)
 {
-    if (unlikely(future->rc < 0) && !future->known && future->rc != CIO_ECANCELED) {
+    if (future->rc < 0 && !future->known && future->rc != CIO_ECANCELED) {
         future->references = 1; /* the handler may look at it */
         report_unknown_error(future);
     }
-    if (unlikely(future->name != NULL))
-        cio__free((void *)future->name);
-    struct cio__tasks *tasks = future->step.loop->tasks;
-    future->state = CIO__FREE;
-    future->newer = tasks->free;
-    tasks->free = future;
+    cio__free((void *)future->name);
 }
 
 static void report_leftover(cio_loop *loop, struct cio_future *future)

@@ -25,7 +25,7 @@ static void enlist(struct cio__tasks *tasks, cio_task *task)
     tasks->live++;
 }
 
-static void delist(struct cio__tasks *tasks, cio_task *task)
+static inline void delist(struct cio__tasks *tasks, cio_task *task)
 {
     if (task->older)
         task->older->newer = task->newer;
@@ -41,7 +41,7 @@ static void delist(struct cio__tasks *tasks, cio_task *task)
 }
 
 /* The task has ended; its stack may still be in use. Its own reference goes when it is not. */
-static void finish(cio_task *task, int rc)
+static inline void finish(cio_task *task, int rc)
 {
     struct cio__tasks *tasks = task->step.loop->tasks;
     if (unlikely(task->must_cancel) && rc >= 0)
@@ -56,17 +56,22 @@ static void finish(cio_task *task, int rc)
 }
 
 /*
- * Switches to the task, and comes back when it waits or has ended. The resumer may be the loop, or
- * another task that creates this one eagerly.
+ * Switches to the task, and comes back when it waits or has ended, or one to which it handed over
+ * does. The resumer may be the loop, or another task that creates this one eagerly.
  */
-static inline __attribute__((always_inline)) void enter(cio_task *task)
+static inline __attribute__((always_inline)) void enter(cio_task *task, bool from_loop)
 {
     struct cio__resumer here;
+    struct cio__resumer *resumer = &here;
+    __asm__("" : "+r"(resumer)); /* gcc would warn that it outlives the frame: not while we wait */
+    here.task = task;
     here.outer = cio__current;
+    here.is_loop = from_loop;
     cio__current = task;
-    task->resumer = &here;
+    task->resumer = resumer;
     cio__shadow_leave(SHADOW(&here), SHADOW(task), 0);
     cio__context_switch(&here.context, &task->context);
+    task = here.task;
     cio__shadow_arrive(SHADOW(&here), SHADOW(task));
     cio__current = here.outer;
     if (task->state != CIO__PENDING) {
@@ -75,15 +80,6 @@ static inline __attribute__((always_inline)) void enter(cio_task *task)
         task->stack = NULL;
         cio__unref(task);
     }
-}
-
-/* Switches from the current task to whoever resumed it. */
-static inline __attribute__((always_inline)) void leave(cio_task *task)
-{
-    struct cio__resumer *there = task->resumer;
-    cio__shadow_leave(SHADOW(task), SHADOW(there), 0);
-    cio__context_switch(&task->context, &there->context);
-    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
 }
 
 void cio__task_main(struct cio__context *self)
@@ -99,7 +95,7 @@ void cio__task_main(struct cio__context *self)
 
 void cio__task_resume(void *task)
 {
-    enter(task);
+    enter(task, true);
 }
 
 static void end_before_start(cio_task *task, int rc)
@@ -112,7 +108,7 @@ static void end_before_start(cio_task *task, int rc)
  * Makes ready for the first step; false if there will be none. The stack is taken here and not at
  * creation: tasks that never wait then share one warm stack.
  */
-static bool prepare(cio_task *task)
+static inline __attribute__((always_inline)) bool prepare(cio_task *task)
 {
     size_t stack_size = task->stack_size;
     task->stack = NULL;
@@ -136,14 +132,14 @@ static bool prepare(cio_task *task)
 static void begin(void *task)
 {
     if (prepare(task))
-        enter(task);
+        enter(task, false);
 }
 
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
 static inline __attribute__((always_inline)) void run(cio_callback *fn, void *arg)
 {
     if (likely(fn == cio__task_resume) || (fn == begin && prepare(arg)))
-        enter(arg);
+        enter(arg, true);
     else if (fn != begin)
         fn(arg);
 }
@@ -151,6 +147,48 @@ static inline __attribute__((always_inline)) void run(cio_callback *fn, void *ar
 void cio__run_with_tasks(cio_loop *loop)
 {
     cio__run_turns(loop, run);
+}
+
+#if defined(CIO__ASAN) || defined(CIO__TSAN)
+#define MAY_HAND_OVER false /* the tools are told of switches between a task and its resumer only */
+#else
+#define MAY_HAND_OVER true
+#endif
+
+/*
+ * The task that the loop would resume next, made current, or NULL if the loop has something else to
+ * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is begun
+ * here only if that takes no more of the current stack than a warm stack's place in a list.
+ */
+static inline __attribute__((always_inline)) cio_task *next_task(const cio_task *task)
+{
+    cio_loop *loop = task->step.loop;
+    if (!MAY_HAND_OVER || unlikely(!task->resumer->is_loop))
+        return NULL;
+    cio_handle *handle = cio__peek_ready(loop);
+    if (unlikely(!handle))
+        return NULL;
+    cio_task *next = handle->arg;
+    if (unlikely(handle->fn != cio__task_resume)) {
+        if (handle->fn != begin || next->must_cancel || next->stack_size ||
+            !loop->tasks->stacks.warm)
+            return NULL;
+        prepare(next);
+    }
+    cio__take_ready(loop, handle);
+    next->resumer = task->resumer;
+    next->resumer->task = next;
+    return cio__current = next;
+}
+
+/* Switches from the current task to the next, or to whoever resumed it. */
+static inline __attribute__((always_inline)) void leave(cio_task *task)
+{
+    cio_task *next = next_task(task);
+    struct cio__resumer *there = task->resumer;
+    cio__shadow_leave(SHADOW(task), SHADOW(there), 0);
+    cio__context_switch(&task->context, next ? &next->context : &there->context);
+    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
 }
 
 static bool cancel_wait(cio_task *task)
@@ -209,7 +247,7 @@ static inline bool alone(const cio_task *task)
 {
     cio_loop *loop = task->step.loop;
     if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || loop->stopping ||
-        cio__inbox_has_mail(loop) || task->must_cancel || task->resumer->outer)
+        cio__inbox_has_mail(loop) || task->must_cancel || !task->resumer->is_loop)
         return false;
     loop->until_check--;
     loop->turns++;
@@ -237,6 +275,25 @@ int cio_yield(void)
     return alone(task) ? 0 : yield_to_others(task);
 }
 
+/* A task that is not queued yet. NULL: no memory. */
+static inline cio_task *make(struct cio__tasks *tasks, cio_coroutine *fn, void *arg)
+{
+    cio_task *task = cio__future_alloc(tasks);
+    if (unlikely(!task))
+        return NULL;
+    task->is_task = true;
+    task->references = 2; /* the caller's and its own, until it is done */
+    task->fn = fn;
+    task->arg = arg;
+    task->id = ++tasks->last_id;
+    task->step.fn = begin;
+    task->step.arg = task;
+    task->step.hint = NULL;
+    task->must_cancel = tasks->shutting_down;
+    enlist(tasks, task);
+    return task;
+}
+
 static int check_create(const cio_task_options *options, const cio_loop *loop, cio_coroutine *fn)
 {
     if (!fn)
@@ -245,37 +302,28 @@ static int check_create(const cio_task_options *options, const cio_loop *loop, c
         return CIO_ENOLOOP;
     if (loop->closed)
         return CIO_ECLOSED;
-    if (options->stack_size && (options->stack_size < 4096 || options->stack_size > 1u << 30))
+    if (!loop->tasks && cio__shadow_stack_is_on())
+        return CIO_ESHADOWSTACK;
+    if (options->stack_size &&
+        (options->stack_size < CIO__STACK_LEAST || options->stack_size > CIO__STACK_MOST))
         return -EINVAL;
     return 0;
 }
 
-cio_task *cio__task_new(const cio_task_options *options, cio_coroutine *fn, void *arg)
+static cio_task *make_with(const cio_task_options *options, cio_loop *loop, cio_coroutine *fn,
+                           void *arg)
 {
-    cio_loop *loop = options->loop ? options->loop : cio__running;
-    int rc = check_create(options, loop, fn);
-    if (unlikely(rc < 0))
-        return cio__fail(rc);
-    if (unlikely(!loop->tasks) && cio__shadow_stack_is_on())
-        return cio__fail(CIO_ESHADOWSTACK);
     struct cio__tasks *tasks = cio__tasks_of(loop);
-    cio_task *task = tasks ? cio__future_alloc(tasks) : NULL;
-    if (unlikely(!task))
-        return cio__fail(-ENOMEM);
-    if (unlikely(options->name != NULL) && cio__set_name(task, options->name) < 0) {
-        cio__unref(task);
-        return cio__fail(-ENOMEM);
-    }
-    task->is_task = true;
-    task->references = 2; /* the caller's and its own, until it is done */
-    task->fn = fn;
-    task->arg = arg;
+    cio_task *task = tasks ? make(tasks, fn, arg) : NULL;
+    if (!task)
+        return NULL;
     task->stack_size = options->stack_size;
-    task->id = ++tasks->last_id;
-    task->step.fn = begin;
-    task->step.arg = task;
-    task->must_cancel = tasks->shutting_down;
-    enlist(tasks, task);
+    if (options->name && cio__set_name(task, options->name) < 0) {
+        delist(tasks, task);
+        task->references = 1;
+        cio__unref(task);
+        return NULL;
+    }
     return task;
 }
 
@@ -284,17 +332,29 @@ cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *f
     static const cio_task_options defaults;
     if (!options)
         options = &defaults;
-    cio_task *task = cio__task_new(options, fn, arg);
-    if (unlikely(!task))
-        return NULL;
-    if (options->eager && task->step.loop == cio__running)
+    cio_loop *loop = options->loop ? options->loop : cio__running;
+    int rc = check_create(options, loop, fn);
+    if (rc < 0)
+        return cio__fail(rc);
+    cio_task *task = make_with(options, loop, fn, arg);
+    if (!task)
+        return cio__fail(-ENOMEM);
+    if (options->eager && loop == cio__running)
         begin(task);
     else
-        cio__ready_push(&task->step.loop->ready, &task->step);
+        cio__ready_push(&loop->ready, &task->step);
     return task;
 }
 
+/* The usual case, without the questions that only the others need. */
 cio_task *cio_create_task(cio_coroutine *fn, void *arg)
 {
-    return cio_create_task_with(NULL, fn, arg);
+    cio_loop *loop = cio__running;
+    if (unlikely(!fn || !loop || !loop->tasks))
+        return cio_create_task_with(NULL, fn, arg);
+    cio_task *task = make(loop->tasks, fn, arg);
+    if (unlikely(!task))
+        return cio__fail(-ENOMEM);
+    cio__ready_push(&loop->ready, &task->step);
+    return task;
 }

@@ -74,7 +74,9 @@ struct cio_future {
 /* Who resumed a task: it is switched back to. It lies in the resuming frame. */
 struct cio__resumer {
     struct cio__context context;
-    struct cio_future *outer; /* the task that is thereby held up; NULL: the loop resumed it */
+    struct cio_future *task;  /* which it is by now: one hands over to the next */
+    struct cio_future *outer; /* the task that was current before */
+    bool is_loop;             /* else somebody begins a task eagerly, and waits for it to wait */
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
     struct cio__shadow shadow;
 #endif
@@ -99,23 +101,73 @@ extern _Thread_local cio_task *cio__current __attribute__((tls_model("initial-ex
 /* Floor 2's part of a loop, made when it is first asked for. NULL: no memory. */
 struct cio__tasks *cio__tasks_of(cio_loop *loop);
 
-/* A pending future from the pool with one reference, all else zero. NULL: no memory. */
-struct cio_future *cio__future_alloc(struct cio__tasks *tasks);
+/* Adds a block to the pool. False: no memory. */
+bool cio__pool_grow(struct cio__tasks *tasks);
 
-/* Drops one reference; the last one frees, and reports an error that nobody knows. */
-void cio__future_free(struct cio_future *future);
+/*
+ * A pending future from the pool with one reference. NULL: no memory. Its fields are set one by one:
+ * the context needs no zeros, and clearing all of it would take longer than a switch.
+ */
+static inline struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
+{
+    if (unlikely(!tasks->free) && !cio__pool_grow(tasks))
+        return NULL;
+    struct cio_future *future = tasks->free;
+    tasks->free = future->newer;
+    future->step.fn = NULL;
+    future->step.loop = tasks->loop;
+    future->step.state = CIO__IDLE;
+    future->wait = NULL;
+    future->stack_size = 0;
+    future->cancel_requests = 0;
+    future->state = CIO__PENDING;
+    future->is_task = future->must_cancel = future->known = false;
+    future->waiters.first = future->waiters.last = NULL;
+    future->rc = 0;
+    future->references = 1;
+    future->value = NULL;
+    future->name = NULL;
+    future->newer = future->older = NULL;
+    return future;
+}
 
+/* What an end without a reference may need: reports an error that nobody knows, frees the name. */
+void cio__future_bury(struct cio_future *future);
+
+/* Drops one reference; the last one frees. */
 static inline void cio__unref(struct cio_future *future)
 {
-    if (--future->references == 0)
-        cio__future_free(future);
+    if (--future->references > 0)
+        return;
+    if (unlikely(future->rc < 0 || future->name))
+        cio__future_bury(future);
+    struct cio__tasks *tasks = future->step.loop->tasks;
+    future->state = CIO__FREE;
+    future->newer = tasks->free;
+    tasks->free = future;
 }
 
 /* Ends a pending future and queues its waiters. */
-void cio__future_finish(struct cio_future *future, int rc, void *value);
+static inline void cio__future_finish(struct cio_future *future, int rc, void *value)
+{
+    future->state = CIO__FINISHED;
+    future->rc = rc;
+    future->value = rc >= 0 ? value : NULL;
+    if (future->waiters.first)
+        cio__links_wake(future->step.loop, &future->waiters);
+}
 
 /* Queues handle when the future ends, or now if it has. link must be removed again if it is not. */
-void cio__future_listen(struct cio_future *future, cio_link *link, cio_handle *handle);
+static inline void cio__future_listen(struct cio_future *future, cio_link *link, cio_handle *handle)
+{
+    if (likely(future->state == CIO__PENDING)) {
+        cio__links_append(&future->waiters, link, handle);
+        return;
+    }
+    link->list = NULL;
+    if (cio__handle_state(handle) == CIO__IDLE)
+        cio__ready_push(&future->step.loop->ready, handle);
+}
 
 /*
  * Waits in the current task until its handle is pushed. Returns CIO_ECANCELED if the wait was
@@ -142,9 +194,6 @@ void cio__run_with_tasks(cio_loop *loop);
 /* 0 if the current task may wait for this future: else CIO_ENOTASK, CIO_ESELF, ... */
 int cio__check_await(const cio_future *future);
 int cio__check_await_all(cio_future *const *futures, size_t n);
-
-/* A task that is not queued yet, with the handle ready to be pushed. NULL as cio_create_task(). */
-cio_task *cio__task_new(const cio_task_options *options, cio_coroutine *fn, void *arg);
 
 /* Gives SIGINT back if cio_run() has it. */
 void cio__forget_interrupt(void);

@@ -1,6 +1,6 @@
 /*
- * A program whose tasks are parked in different ways, for gdb to look at. It stops itself when they all
- * are: in all_parked(), called by the loop.
+ * A program whose tasks are parked in different ways, for gdb to look at. When they all are it
+ * calls all_parked(). With an argument it sleeps instead, and an alarm stops it in the kernel.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,11 +86,11 @@ static int receiver(void *arg)
     return rc;
 }
 
-FRAME static int yield_for_ever(void)
+FRAME static int yield_for_ever(bool or_sleep)
 {
     int rc = 0;
     while (rc == 0) {
-        rc = cio_yield();
+        rc = or_sleep ? cio_sleep(CIO_FOREVER) : cio_yield();
         depth++;
     }
     return rc;
@@ -98,8 +98,7 @@ FRAME static int yield_for_ever(void)
 
 static int yielder(void *arg)
 {
-    (void)arg;
-    int rc = yield_for_ever();
+    int rc = yield_for_ever(arg != NULL);
     depth++;
     return rc;
 }
@@ -125,6 +124,13 @@ static int eager(void *arg)
     return cio_await(new);
 }
 
+static int dozer(void *arg)
+{
+    (void)arg;
+    ualarm(300000, 0);
+    return cio_sleep(1);
+}
+
 static cio_task *create(const char *name, bool now, cio_coroutine *fn, void *arg)
 {
     cio_task *task = cio_create_task_with(&(cio_task_options){.name = name, .eager = now}, fn, arg);
@@ -135,7 +141,6 @@ static cio_task *create(const char *name, bool now, cio_coroutine *fn, void *arg
 
 static int main_task(void *arg)
 {
-    (void)arg;
     int ends[2];
     double seconds = 1000;
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
@@ -145,10 +150,11 @@ static int main_task(void *arg)
     cio_task *others[] = {
         create("awaiter", false, awaiter, sleeping),
         create("receiver", false, receiver, &ends[0]),
-        create("yielder", false, yielder, NULL),
+        create("yielder", false, yielder, arg),
     };
     cio_sleep(0.01); /* they park */
-    int rc = cio_await(create("eager", true, eager, NULL));
+    cio_task *last = arg ? create("dozer", true, dozer, NULL) : create("eager", true, eager, NULL);
+    int rc = cio_await(last);
     cio_cancel(sleeping);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         cio_cancel(others[i]);
@@ -160,9 +166,9 @@ static int main_task(void *arg)
     return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    int rc = cio_run(main_task, NULL);
+    int rc = cio_run(main_task, argc > 1 ? argv[1] : NULL);
     printf("ended %d\n", rc);
     return rc != 0;
 }
