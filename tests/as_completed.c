@@ -20,7 +20,8 @@ static int take_all(cio_future *const *futures, size_t n, double timeout)
 
 TEST(as_completed_gives_them_in_order_of_their_ends)
 {
-    struct job jobs[N] = {{.turns = 7, .end = 1}, {.turns = 1, .end = 2}, {.turns = 5, .end = -9}, {.turns = 3}};
+    struct job jobs[N] = {
+        {.turns = 7, .end = 1}, {.turns = 1, .end = 2}, {.turns = 5, .end = -9}, {.turns = 3}};
     cio_task *tasks[N];
     start_jobs(jobs, N, tasks);
     assert_int_equal(take_all(tasks, N, CIO_FOREVER), 0);
@@ -38,7 +39,10 @@ TEST(an_error_is_given_as_any_other_end)
             jobs[i] = (struct job){.turns = 3, .end = i == bad ? -5 : 0};
         start_jobs(jobs, N, tasks);
         assert_int_equal(take_all(tasks, N, CIO_FOREVER), 0);
-        assert_noted(bad == 0 ? "-5 0 0 0" : bad == 1 ? "0 -5 0 0" : bad == 2 ? "0 0 -5 0" : "0 0 0 -5");
+        assert_noted(bad == 0   ? "-5 0 0 0"
+                     : bad == 1 ? "0 -5 0 0"
+                     : bad == 2 ? "0 0 -5 0"
+                                : "0 0 0 -5");
     }
     return 0;
 }
@@ -175,7 +179,7 @@ TEST(t41_left_early_it_cancels_nothing)
     assert_int_equal(cio_next_completed(&it, &future), 1);
     assert_int_equal(cio_await(future), 1);
     cio_as_completed_end(&it);
-    cio_as_completed_end(&it); /* twice does nothing */
+    cio_as_completed_end(&it);            /* twice does nothing */
     assert_int_equal(cio_sleep(0.04), 0); /* its deadline comes now, and nothing happens */
     assert_int_equal(cio_await(tasks[1]), 2);
     assert_int_equal(jobs[1].n_canceled, 0);

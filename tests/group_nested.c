@@ -1,20 +1,6 @@
 /* Groups within groups, and groups with timeouts, gathers and shields (T36, T38). */
 #include "waits.h"
 
-static void start_in(cio_group *g, struct job *jobs, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        assert_non_null(cio_group_start(g, do_job, &jobs[i]));
-}
-
-static int run_group(struct job *jobs, size_t n)
-{
-    cio_group g;
-    assert_int_equal(cio_group_enter(&g), 0);
-    start_in(&g, jobs, n);
-    return cio_group_exit(&g, 0);
-}
-
 TEST(a_group_in_a_group)
 {
     struct job outer[] = {{"a", 8}, {"b", 2}}, inner[] = {{"c", 3}, {"d", 4}};

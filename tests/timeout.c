@@ -324,7 +324,7 @@ TEST(left_it_is_left)
     assert_int_equal(cio_timeout_exit(&t, 2), 2);
     assert_int_equal(cio_timeout_reschedule(&t, now()), CIO_ESTATE);
     assert_int_equal(cio_timeout_exit(&t, 2), CIO_ESTATE);
-    assert_int_equal(cio_sleep(0.02), 0); /* its timer is gone */
+    assert_int_equal(cio_sleep(0.02), 0);              /* its timer is gone */
     assert_int_equal(cio_timeout_enter(&t, 0.002), 0); /* and it can be entered anew */
     assert_int_equal(cio_timeout_exit(&t, cio_sleep(60)), CIO_ETIMEDOUT);
     return 0;
@@ -381,7 +381,8 @@ TEST(timeout_of_each_wait)
     cio_timeout t;
     start_jobs(jobs, 2, tasks);
     assert_int_equal(cio_timeout_enter(&t, 0.002), 0);
-    assert_int_equal(cio_timeout_exit(&t, cio_wait(tasks, 2, CIO_ALL_COMPLETED, 60)), CIO_ETIMEDOUT);
+    assert_int_equal(cio_timeout_exit(&t, cio_wait(tasks, 2, CIO_ALL_COMPLETED, 60)),
+                     CIO_ETIMEDOUT);
     assert_int_equal(jobs[0].n_canceled, 0);
     assert_int_equal(cio_timeout_enter(&t, 0.002), 0);
     assert_int_equal(cio_timeout_exit(&t, cio_gather(tasks, 2, 0)), CIO_ETIMEDOUT);

@@ -70,7 +70,10 @@ TEST(wait_for_the_first_error_in_each_place)
         struct job jobs[N] = {{0}};
         cio_task *tasks[N], *before[N];
         for (int i = 0; i < N; i++)
-            jobs[i] = (struct job){.turns = i == bad ? 3 : i == 0 ? 1 : FOREVER, .end = i == bad ? -EIO : 0};
+            jobs[i] = (struct job){.turns = i == bad ? 3
+                                            : i == 0 ? 1
+                                                     : FOREVER,
+                                   .end = i == bad ? -EIO : 0};
         start_jobs(jobs, N, tasks);
         memcpy(before, tasks, sizeof tasks);
         assert_int_equal(cio_wait(tasks, N, CIO_FIRST_ERROR, CIO_FOREVER), bad == 0 ? 1 : 2);

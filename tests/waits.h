@@ -1,7 +1,7 @@
 /*
- * For the tests of what waits for several things: tasks that do as they are told, and a TEST whose body
- * is the main task of a run. It returns 0; the exception handler must have heard nothing, or just the
- * failures that the test expects.
+ * For the tests of what waits for several things: tasks that do as they are told, and a TEST whose
+ * body is the main task of a run. It returns 0; the exception handler must have heard nothing, or
+ * just the failures that the test expects.
  */
 #ifndef CIO_TESTS_WAITS_H
 #define CIO_TESTS_WAITS_H
@@ -55,10 +55,10 @@ enum { FOREVER = -1 };
 /* A task's orders, and what became of it. Its name is noted when it ends: -name if it gave up. */
 struct job {
     const char *name;
-    int turns;      /* how long it takes, or FOREVER */
-    int end;        /* what it returns */
-    int cleanup;    /* how many turns it takes to give up when canceled */
-    bool swallows;  /* does not give up, but returns end all the same */
+    int turns;     /* how long it takes, or FOREVER */
+    int end;       /* what it returns */
+    int cleanup;   /* how many turns it takes to give up when canceled */
+    bool swallows; /* does not give up, but returns end all the same */
     int n_begun, n_canceled, n_ended;
 };
 
@@ -121,6 +121,21 @@ static inline int cancel_after(int turns, cio_coroutine *fn, void *arg)
     assert_int_equal(wait_turns(turns), 0);
     assert_int_equal(cio_cancel(task), 1);
     return cio_await(task);
+}
+
+static inline void start_in(cio_group *g, struct job *jobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_non_null(cio_group_start(g, do_job, &jobs[i]));
+}
+
+/* A group of these jobs, whose body does nothing. */
+static inline int run_group(struct job *jobs, size_t n)
+{
+    cio_group g;
+    assert_int_equal(cio_group_enter(&g), 0);
+    start_in(&g, jobs, n);
+    return cio_group_exit(&g, 0);
 }
 
 static inline int requests(void)

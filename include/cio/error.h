@@ -37,8 +37,9 @@ enum {
 };
 
 /*
- * The sentence for a code: cio's own, or strerror()'s for a negated errno. Any other int gives
- * "success" (rc >= 0) or "unknown error". The string is static; never NULL; safe in every thread.
+ * The sentence for a code: cio's own, or the usual English one for a negated errno. Any other int
+ * gives "success" (rc >= 0) or "unknown error". The string is static; never NULL; safe in every
+ * thread.
  */
 CIO_API const char *cio_strerror(int rc);
 

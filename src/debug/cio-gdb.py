@@ -142,7 +142,7 @@ class Task:
         self.context = pointer["context"]
 
     def started(self):
-        return int(self.pointer["stack"]) != 0
+        return function_name(self.pointer["step"]["fn"]) != "begin"  # of src/task/task.c
 
     def state(self):
         if self.thread is not None:
@@ -248,18 +248,18 @@ def find_task(text):
     return found[0]
 
 
+def is_ours(frame, root):
+    symtab = frame.find_sal().symtab
+    return symtab is not None and symtab.fullname().startswith(root)
+
+
 def split_at_call(frame):
-    """The public function of cio that a task waits in, and the frame that called it."""
+    """The function of cio that a task waits in, and the frame that called it."""
+    place = gdb.find_pc_line(address(gdb.parse_and_eval("&cio_loop_new")))
+    root = re.sub("loop/loop.c$", "", place.symtab.fullname())
     call = None
-    while frame is not None:
-        name = frame.name() or ""
-        if call is None:
-            if re.match(r"cio_[a-z]", name):
-                call = frame
-        elif name.startswith("cio_"):
-            call = frame
-        else:
-            break
+    while frame is not None and is_ours(frame, root):
+        call = frame
         frame = frame.older()
     return call, frame
 

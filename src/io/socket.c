@@ -102,6 +102,33 @@ static bool would_block(struct call *call, ssize_t rc)
 
 #define OS(call, function, ...) (call)->loop->os->ops->function((call)->loop->os, __VA_ARGS__)
 
+/* Whether that a call may succeed is what the kernel said, and not a first guess. */
+static bool said_to_be_ready(const struct call *call)
+{
+    const struct cio__file *file = call->file;
+    return file->owned_in == call->loop->runs && (file->registered & CIO__EDGE) &&
+           may_succeed(call);
+}
+
+static int wait_for_direction(int fd, enum cio__direction direction)
+{
+    struct call call;
+    int rc = begin(&call, fd, direction);
+    if (unlikely(rc < 0))
+        return rc;
+    return said_to_be_ready(&call) ? be_fair(&call) : wait_ready(&call);
+}
+
+int cio_wait_readable(int fd)
+{
+    return wait_for_direction(fd, CIO__READ);
+}
+
+int cio_wait_writable(int fd)
+{
+    return wait_for_direction(fd, CIO__WRITE);
+}
+
 /* fd has just been opened, by us: whatever was known of that number is of another descriptor. */
 static int own(cio_loop *loop, int fd)
 {

@@ -39,7 +39,8 @@ static void wake(cio_loop *loop)
 
 bool cio__inbox_sleep(cio_loop *loop)
 {
-    __atomic_store_n(&loop->inbox.sleep, CIO__ASLEEP, __ATOMIC_SEQ_CST);
+    /* An exchange and not a store: as cheap, and emulators order it before the load below. */
+    (void)__atomic_exchange_n(&loop->inbox.sleep, CIO__ASLEEP, __ATOMIC_SEQ_CST);
     return __atomic_load_n(&loop->inbox.newest, __ATOMIC_SEQ_CST) == NULL;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/loop.h"
+#include "os/gdb.h"
 #include "os/memory.h"
 
 #define STACK_DEFAULT ((size_t)64 * 1024)

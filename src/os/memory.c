@@ -14,6 +14,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -147,18 +150,31 @@ static bool guard_batch(void *first, size_t stride, int n)
 }
 
 /*
+ * Emulators say yes to every advice that they do not know (qemu-user does). The kernel refuses to
+ * fill in a page that is a guard.
+ */
+static bool is_guard(void *page)
+{
+    return madvise(page, cio__page_size(), MADV_POPULATE_READ) < 0;
+}
+
+static bool guard_one(void *page)
+{
+    size_t size = cio__page_size();
+    return (madvise(page, size, MADV_GUARD_INSTALL) == 0 && is_guard(page)) ||
+           mprotect(page, size, PROT_NONE) == 0;
+}
+
+/*
  * Guard pages of the page table (Linux 6.13) cost no mapping. Before that each guard splits its
  * mapping in two, and vm.max_map_count (65 530 by default) bounds a process to some 32 000 stacks.
  */
 bool cio__pages_guard(void *first, size_t stride, int n)
 {
-    size_t page = cio__page_size();
     if (n > 1 && guard_batch(first, stride, n))
         return true;
-    for (int i = 0; i < n; i++) {
-        void *guard = guard_at(first, stride, i);
-        if (madvise(guard, page, MADV_GUARD_INSTALL) < 0 && mprotect(guard, page, PROT_NONE) < 0)
+    for (int i = 0; i < n; i++)
+        if (!guard_one(guard_at(first, stride, i)))
             return false;
-    }
     return true;
 }

@@ -45,6 +45,11 @@ static inline int cio__shadow_stack_is_on(void)
     uint64_t top = 0;
 #ifdef __x86_64__
     __asm__ volatile("rdsspq %0" : "+r"(top));
+#elif defined(__aarch64__)
+    register uint64_t off __asm__(
+        "x16") = 1; /* the guarded control stack's bit: cleared if it is on */
+    __asm__ volatile("hint #40" : "+r"(off));
+    top = !off;
 #endif
     return top != 0;
 }
@@ -96,6 +101,14 @@ static inline __attribute__((always_inline)) void cio__context_switch(struct cio
 
 #elif defined(__aarch64__)
 
+#ifdef __ARM_FEATURE_SVE
+#define CIO__SVE_REGISTERS                                                                         \
+    , "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13",      \
+        "p14", "p15"
+#else
+#define CIO__SVE_REGISTERS
+#endif
+
 static inline __attribute__((always_inline)) void cio__context_switch(struct cio__context *from,
                                                                       struct cio__context *to)
 {
@@ -118,7 +131,7 @@ static inline __attribute__((always_inline)) void cio__context_switch(struct cio
                        "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6",
                        "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
                        "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
-                       "v29", "v30", "v31", "memory", "cc");
+                       "v29", "v30", "v31" CIO__SVE_REGISTERS, "memory", "cc");
 }
 
 #endif

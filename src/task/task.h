@@ -105,8 +105,8 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop);
 bool cio__pool_grow(struct cio__tasks *tasks);
 
 /*
- * A pending future from the pool with one reference. NULL: no memory. Its fields are set one by one:
- * the context needs no zeros, and clearing all of it would take longer than a switch.
+ * A pending future from the pool with one reference. NULL: no memory. Its fields are set one by
+ * one: the context needs no zeros, and clearing all of it would take longer than a switch.
  */
 static inline struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
 {

@@ -1,7 +1,7 @@
-"""The asyncio side of the differential tests: `scenarios.py NAME` prints a trace, `--list` the names.
+"""The asyncio side of the differential tests: `scenarios.py NAME` or `scenarios.py --list`.
 
-The scenarios stand beside their C twins in scenarios/: tasks.py and tasks.c, and so on. Both say the
-same words; how many turns of the loop each wait takes is part of what is compared.
+The scenarios stand beside their C twins in scenarios/: scenario_tasks.py and tasks.c, and so on.
+Both say the same words; how many turns of the loop each wait takes is part of what is compared.
 """
 
 import asyncio

@@ -121,14 +121,18 @@ static int eager(void *arg)
     (void)arg;
     cio_task *new = cio_create_task_with(&(cio_task_options){.name = "new"}, never_begun, NULL);
     all_parked();
-    return cio_await(new);
+    int rc = cio_await(new);
+    depth++;
+    return rc;
 }
 
 static int dozer(void *arg)
 {
     (void)arg;
     ualarm(300000, 0);
-    return cio_sleep(1);
+    int rc = cio_sleep(1);
+    depth++;
+    return rc;
 }
 
 static cio_task *create(const char *name, bool now, cio_coroutine *fn, void *arg)

@@ -75,7 +75,7 @@ check() { # LOG
         '2 +sleeper +sleeping +five \(parked\.c:[0-9]+\) in cio_sleep: [0-9.]+ s to go' \
         '3 +awaiter +waiting +wait_for_it \(parked\.c:[0-9]+\) in cio_await.*: sleeper at 0x' \
         '4 +receiver +waiting +read_line \(parked\.c:[0-9]+\) in cio_sock_recv: fd [0-9]+ r' \
-        '5 +yielder +ready +yield_for_ever \(parked\.c:[0-9]+\) in cio_yield' \
+        '5 +yielder +ready +yield_for_ever \(parked\.c:[0-9]+\) in (cio_yield|yield_to_others)' \
         '6 +eager +running +in thread 1' \
         '7 +new +new +will begin in never_begun'
     expect "$1" '^\[sleeper\]' '^#0 ' "$(frame cio_sleep)" "$(frame five)" "$(frame four)" \
@@ -85,8 +85,8 @@ check() { # LOG
         "$(frame awaiter)" "$(frame cio__task_main)" '^\[receiver\]'
     expect "$1" '^\[receiver\]' '^#0 ' "$(frame cio_sock_recv)" "$(frame read_line)" \
         "$(frame receiver)" "$(frame cio__task_main)" '^\[yielder\]'
-    expect "$1" '^\[yielder\]' '^#0 ' "$(frame cio_yield)" "$(frame yield_for_ever)" \
-        "$(frame yielder)" "$(frame cio__task_main)" '^\[main\]'
+    expect "$1" '^\[yielder\]' '^#0 ' "$(frame '(cio_yield|yield_to_others)')" \
+        "$(frame yield_for_ever)" "$(frame yielder)" "$(frame cio__task_main)" '^\[main\]'
     expect "$1" '^\[main\]' '^#0 ' "$(frame cio_create_task_with)" "$(frame main_task)" \
         "$(frame cio__task_main)" '^\[eager\]'
     expect "$1" '^\[eager\]' '^#0 .*all_parked' "$(frame eager)" "$(frame cio__task_main)" \
@@ -115,8 +115,7 @@ debug "$work/asleep" -iex 'set auto-load off' -ex "source $script" \
     -ex 'handle SIGALRM stop nopass' -ex 'run sleep' -ex 'info cio-tasks' \
     -ex 'cio-task sleeper bt' -ex continue "$program"
 expect "$work/asleep" 'SIGALRM' '1 +main +waiting +main_task .*: dozer at 0x' \
-    '6 +dozer +sleeping +dozer' \
-    "$(frame five)" '^ended 0' 'exited normally'
+    '6 +dozer +sleeping +dozer' "$(frame five)" '^ended 0' 'exited normally'
 
 say "the program brings the script along"
 debug "$work/loaded" -iex "add-auto-load-safe-path $program" -ex 'break all_parked' -ex run \

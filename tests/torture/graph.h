@@ -1,6 +1,6 @@
 /*
- * What the random graphs of graphs.c consist of, and how they come from a seed. A part of that program,
- * not a header of its own.
+ * What the random graphs of graphs.c consist of, and how they come from a seed. A part of that
+ * program, not a header of its own.
  */
 #ifndef CIO_TORTURE_GRAPH_H
 #define CIO_TORTURE_GRAPH_H
@@ -55,7 +55,7 @@ struct node {
     struct op ops[MAX_OPS];
     int n_ops;
     enum answer answer;
-    int end; /* what it returns if nothing happens */
+    int end;        /* what it returns if nothing happens */
     cio_task *task; /* with a reference of its own, until the graph is checked */
     bool waits;
     int n_begun, n_ended;
@@ -98,20 +98,17 @@ static int count_children(enum kind kind)
     switch (kind) {
     case AWAIT:
     case SHIELD:
-    case LEAVE:
-        return 1;
+    case LEAVE: return 1;
     case GATHER:
     case GATHER_ALL:
     case WAIT:
     case GROUP:
-    case AS_COMPLETED:
-        return 1 + random_below(MAX_CHILDREN);
-    default:
-        return 0;
+    case AS_COMPLETED: return 1 + random_below(MAX_CHILDREN);
+    default: return 0;
     }
 }
 
-/* A child's number is above its parent's, and so is that of a SHARE: who waits for whom has no cycle. */
+/* A child's number is above its parent's, and a SHARE's above its own: waits have no cycle. */
 static void add_children(const struct node *parent, struct op *op, int n)
 {
     op->first = graph.n_nodes;

@@ -81,32 +81,19 @@ static void check_calm_op(const struct op *op)
     const struct node *child = &graph.nodes[op->first];
     CHECK(op->is_run && e.are_known);
     switch (op->kind) {
-    case YIELD:
-        CHECK(op->rc == 0 && op->resumed == op->began + op->turns);
-        break;
-    case AWAIT:
-        CHECK(op->rc == child->end && op->resumed == child->end_turn + 1);
-        break;
-    case SHIELD:
-        CHECK(op->rc == child->end && op->resumed == child->end_turn + 2);
-        break;
+    case YIELD: CHECK(op->rc == 0 && op->resumed == op->began + op->turns); break;
+    case AWAIT: CHECK(op->rc == child->end && op->resumed == child->end_turn + 1); break;
+    case SHIELD: CHECK(op->rc == child->end && op->resumed == child->end_turn + 2); break;
     case GATHER:
         if (e.first_error < INT32_MAX) {
             CHECK(op->resumed == e.first_error + 2 && is_an_error_of_turn(op, e.first_error));
             break;
         }
         /* fall through */
-    case GATHER_ALL:
-        CHECK(op->rc == 0 && op->resumed == e.last + 2);
-        break;
-    case WAIT:
-        check_calm_wait(op, &e);
-        break;
-    case GROUP:
-        check_calm_group(op, &e);
-        break;
-    default:
-        CHECK(op->resumed == op->began);
+    case GATHER_ALL: CHECK(op->rc == 0 && op->resumed == e.last + 2); break;
+    case WAIT: check_calm_wait(op, &e); break;
+    case GROUP: check_calm_group(op, &e); break;
+    default: CHECK(op->resumed == op->began);
     }
 }
 
@@ -139,7 +126,7 @@ static void check_wild_op(const struct op *op)
         CHECK(op->resumed >= e.last + 1);
 }
 
-/* Every task that was created has ended, once, as it said; or canceled, and then somebody had asked. */
+/* Every task that was created has ended, once, as it said; or canceled, if somebody had asked. */
 static void check_wild_node(const struct node *n)
 {
     if (!n->task)

@@ -31,7 +31,7 @@ static bool are_done(const struct op *op)
     return true;
 }
 
-/* A wait of one turn: exactly one, canceled or not; and who is canceled has a request that says so. */
+/* A wait of one turn: exactly one, canceled or not; who is canceled has a request for it. */
 static int yield_once(struct node *n)
 {
     int before = turn;
@@ -161,31 +161,21 @@ static int run_group(struct node *n, const struct op *op)
 static int run_plain(struct node *n, struct op *op)
 {
     switch (op->kind) {
-    case YIELD:
-        return yield_turns(n, op->turns);
-    case SLEEP:
-        return run_sleep(op);
-    case AWAIT:
-        return run_await(start_node(op->first, NULL));
-    case SHIELD:
-        return cio_shield(start_node(op->first, NULL));
+    case YIELD: return yield_turns(n, op->turns);
+    case SLEEP: return run_sleep(op);
+    case AWAIT: return run_await(start_node(op->first, NULL));
+    case SHIELD: return cio_shield(start_node(op->first, NULL));
     case GATHER:
-    case GATHER_ALL:
-        return run_gather(op);
-    case WAIT:
-        return run_wait(op);
-    case AS_COMPLETED:
-        return run_as_completed(op);
-    case GROUP:
-        return run_group(n, op);
-    case LEAVE:
-        return cio_detach(start_node(op->first, NULL));
+    case GATHER_ALL: return run_gather(op);
+    case WAIT: return run_wait(op);
+    case AS_COMPLETED: return run_as_completed(op);
+    case GROUP: return run_group(n, op);
+    case LEAVE: return cio_detach(start_node(op->first, NULL));
     case SHARE:
         if (op->target > n - graph.nodes && graph.nodes[op->target].task)
             return run_await(cio_ref(graph.nodes[op->target].task));
         return 0;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 

@@ -1,7 +1,7 @@
 /*
- * Random graphs of tasks that wait for each other in every way, cancel each other, obey or not, against
- * a small model of the rules. Each graph comes from a seed; one that fails prints it, and CIO_SEED=seed
- * replays that graph alone.
+ * Random graphs of tasks that wait for each other in every way, cancel each other, obey or not,
+ * against a small model of the rules. Each graph comes from a seed; one that fails prints it, and
+ * CIO_SEED=seed replays that graph alone.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -60,7 +60,7 @@ static void cancel_some(int percent)
 
 enum { QUIET_AFTER = 200, PATIENCE_SECONDS = 15 };
 
-/* Waits for all of them; in a wild graph it cancels a few on the way, and in the end what still runs. */
+/* Waits for all; in a wild graph it cancels a few on the way, and in the end what still runs. */
 static void wait_for_all(void)
 {
     double start = cio_time(NULL);

@@ -75,8 +75,7 @@ SCENARIO(gather_with_a_canceled_child)
 SCENARIO(gather_takes_errors_as_results)
 {
     cio_task *a = START("a", 2, 1), *b = START("b", 1, -5), *c = START("c", FOREVER);
-    cio_task *task =
-        cio_create_task(gathers, &(gathering){{a, b, cio_ref(c)}, CIO_RETURN_ERRORS});
+    cio_task *task = cio_create_task(gathers, &(gathering){{a, b, cio_ref(c)}, CIO_RETURN_ERRORS});
     wait_turns(4);
     cio_cancel(c);
     say("%s", how(cio_await(task)));

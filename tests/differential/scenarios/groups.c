@@ -190,8 +190,7 @@ static int cancel_after(int turns, grouping *g)
 
 SCENARIO(group_canceled_in_the_body)
 {
-    return cancel_after(
-        3, &(grouping){{{"a", FOREVER}, {"b", FOREVER, .cleanup = 3}}, body_waits});
+    return cancel_after(3, &(grouping){{{"a", FOREVER}, {"b", FOREVER, .cleanup = 3}}, body_waits});
 }
 
 SCENARIO(group_canceled_in_the_exit)
@@ -438,7 +437,8 @@ SCENARIO(a_failing_child_is_awaited_in_the_body)
 
 static int body_gathers(cio_group *g)
 {
-    static work works[] = {{.name = "x", .turns = 4, .end = 1}, {.name = "y", .turns = 4, .end = 1}};
+    static work works[] = {{.name = "x", .turns = 4, .end = 1},
+                           {.name = "y", .turns = 4, .end = 1}};
     cio_task *tasks[2];
     for (int i = 0; i < 2; i++)
         tasks[i] = cio_ref(cio_group_start(g, do_work, &works[i]));

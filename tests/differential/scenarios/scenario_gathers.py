@@ -81,7 +81,8 @@ async def gather_canceled_does_not_wait_for_all():
 
 @scenario()
 async def gather_canceled_with_errors_as_results_waits_for_all():
-    tasks = [start("a", FOREVER, cleanup=5), start("b", FOREVER), start("c", FOREVER, -3, swallows=True)]
+    a, b = start("a", FOREVER, cleanup=5), start("b", FOREVER)
+    tasks = [a, b, start("c", FOREVER, -3, swallows=True)]
     gathering = asyncio.create_task(gathers(*tasks, errors=True))
     await wait_turns(2)
     gathering.cancel()
@@ -90,7 +91,8 @@ async def gather_canceled_with_errors_as_results_waits_for_all():
 
 @scenario()
 async def gather_canceled_but_all_swallow():
-    tasks = [start("a", FOREVER, 1, swallows=True), start("b", FOREVER, 2, cleanup=2, swallows=True)]
+    first = start("a", FOREVER, 1, swallows=True)
+    tasks = [first, start("b", FOREVER, 2, cleanup=2, swallows=True)]
     gathering = asyncio.create_task(gathers(*tasks))
     await wait_turns(2)
     gathering.cancel()

@@ -6,7 +6,7 @@ from trace_asyncio import FOREVER, Err, ended, how, outcome, say, scenario, star
 
 
 class InOrder(dict):
-    """A set that keeps the order. asyncio cancels children in the order of a set, that is in none."""
+    """A set in order: asyncio cancels children in the order of a set, that is in none."""
 
     def add(self, task):
         self[task] = None
@@ -95,7 +95,8 @@ async def a_body_that_swallows():
 
 @scenario()
 async def errors_of_several_children():
-    say(await outcome(grouped([w("a", 3, -1), w("b", 1, -2), w("c", FOREVER, -3, cleanup=1, swallows=True)])))
+    third = w("c", FOREVER, -3, cleanup=1, swallows=True)
+    say(await outcome(grouped([w("a", 3, -1), w("b", 1, -2), third])))
 
 
 @scenario()
@@ -166,7 +167,8 @@ async def group_canceled_in_the_exit():
 
 @scenario()
 async def group_canceled_twice_in_the_exit():
-    works = [w("a", FOREVER, cleanup=9), w("b", FOREVER, cleanup=1), w("c", FOREVER, 2, cleanup=6, swallows=True)]
+    works = [w("a", FOREVER, cleanup=9), w("b", FOREVER, cleanup=1)]
+    works.append(w("c", FOREVER, 2, cleanup=6, swallows=True))
     task = asyncio.create_task(grouped(works))
     await wait_turns(3)
     task.cancel()
@@ -189,7 +191,8 @@ async def group_canceled_while_it_aborts():
 @scenario(since=(3, 13))
 async def a_cancellation_and_an_error_at_once():
     async def both():
-        say(f"both: {await outcome(grouped([w('a', FOREVER), w('b', FOREVER, -5, swallows=True)]))}")
+        works = [w("a", FOREVER), w("b", FOREVER, -5, swallows=True)]
+        say(f"both: {await outcome(grouped(works))}")
         say(f"requests {asyncio.current_task().cancelling()}")
         say(f"next wait: {await outcome(asyncio.sleep(0))}")
         say(f"next wait: {await outcome(asyncio.sleep(0))}")
@@ -224,7 +227,8 @@ async def a_cancellation_while_it_aborts_is_kept():
 
 @scenario()
 async def children_that_swallow():
-    works = [w("a", FOREVER, 1, cleanup=2, swallows=True), w("b", 1, -5), w("c", FOREVER, 3, swallows=True)]
+    works = [w("a", FOREVER, 1, cleanup=2, swallows=True), w("b", 1, -5)]
+    works.append(w("c", FOREVER, 3, swallows=True))
     say(await outcome(grouped(works)))
 
 

@@ -161,7 +161,8 @@ static int spin(void *arg)
 
 SCENARIO(yields_interleave)
 {
-    work spins[] = {{.name = "a", .turns = 3}, {.name = "b", .turns = 1}, {.name = "c", .turns = 4}};
+    work spins[] = {
+        {.name = "a", .turns = 3}, {.name = "b", .turns = 1}, {.name = "c", .turns = 4}};
     cio_task *tasks[3];
     for (int i = 0; i < 3; i++)
         tasks[i] = cio_create_task(spin, &spins[i]);

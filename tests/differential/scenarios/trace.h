@@ -9,7 +9,7 @@
 typedef struct scenario {
     const char *name;
     cio_coroutine *run;
-    bool ticks; /* the trace counts the turns; not where real timers run, which come in unforeseen turns */
+    bool ticks; /* the trace counts the turns, which real timers would make unforeseeable */
     struct scenario *next;
 } scenario;
 

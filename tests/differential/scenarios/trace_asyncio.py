@@ -14,7 +14,7 @@ scenarios = {}
 
 
 def scenario(ticks=True, since=(3, 11)):
-    """ticks: the trace counts the turns; not where real timers run, which come in unforeseen turns."""
+    """ticks: the trace counts the turns, which real timers would make unforeseeable."""
 
     def register(function):
         scenarios[function.__name__] = Scenario(function, ticks, since)

@@ -3,8 +3,8 @@
  * information, so it is never loaded, and strip takes it away. Included by a file that no program
  * can be without; the build says where the script lies.
  */
-#ifndef CIO_DEBUG_GDB_H
-#define CIO_DEBUG_GDB_H
+#ifndef CIO_OS_GDB_H
+#define CIO_OS_GDB_H
 
 #ifdef CIO_GDB_SCRIPT
 __asm__(".pushsection \".debug_gdb_scripts\", \"MS\", %progbits, 1\n"
