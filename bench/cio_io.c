@@ -3,6 +3,8 @@
 #include "subject_cio.h"
 #include "wake.h"
 
+#include <stdlib.h>
+
 /* Wakes: cio_call_soon_threadsafe() carries a call, so nothing is needed beside it. */
 
 struct waking {

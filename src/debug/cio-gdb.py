@@ -255,8 +255,8 @@ def is_ours(frame, root):
 
 def split_at_call(frame):
     """The function of cio that a task waits in, and the frame that called it."""
-    place = gdb.find_pc_line(address(gdb.parse_and_eval("&cio_loop_new")))
-    root = re.sub("loop/loop.c$", "", place.symtab.fullname())
+    place = gdb.find_pc_line(address(gdb.parse_and_eval("&cio__task_main")))
+    root = re.sub("task/task.c$", "", place.symtab.fullname())
     call = None
     while frame is not None and is_ours(frame, root):
         call = frame

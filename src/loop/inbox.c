@@ -1,7 +1,7 @@
 /*
  * Calls from other threads and from signal handlers. Each pushes its handle on a stack, by a
- * compare-and-exchange; the loop takes the whole stack by one exchange and turns it over. A wake is written only while
- * the loop sleeps, and only by the first who finds it asleep.
+ * compare-and-exchange; the loop takes the whole stack by one exchange and turns it over. A wake is
+ * written only while the loop sleeps, and only by the first who finds it asleep.
  */
 #include <errno.h>
 #include <sched.h>

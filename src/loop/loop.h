@@ -68,7 +68,6 @@ struct cio_loop {
     cio_exception_handler *exception_handler;
     void *exception_arg;
 
-    uint64_t turns;
     uint32_t turn_end; /* where the ready ring ended when the turn began */
     uint32_t runs;     /* cio_run_forever()'s, the present one included */
 

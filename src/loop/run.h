@@ -34,7 +34,6 @@ static inline __attribute__((always_inline)) void cio__begin_turn(cio_loop *loop
 {
     loop->turn_end = loop->ready.tail;
     loop->until_check -= (int)(loop->turn_end - loop->ready.head);
-    loop->turns++;
 }
 
 /*
@@ -67,9 +66,9 @@ static inline __attribute__((always_inline)) void cio__take_ready(cio_loop *loop
     cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
 }
 
-static inline __attribute__((always_inline)) void cio__run_turns(cio_loop *loop,
-                                                                 void (*run)(cio_callback *,
-                                                                             void *))
+/* run(context, fn, arg) is called for each handle. */
+static inline __attribute__((always_inline)) void cio__run_turns(
+    cio_loop *loop, void (*run)(void *, cio_callback *, void *), void *context)
 {
     struct cio__ready *ready = &loop->ready;
     cio__begin_turn(loop);
@@ -79,7 +78,7 @@ static inline __attribute__((always_inline)) void cio__run_turns(cio_loop *loop,
             cio_callback *fn = handle->fn;
             void *arg = handle->arg;
             cio__take_ready(loop, handle);
-            run(fn, arg);
+            run(context, fn, arg);
         } else if (ready->head == loop->turn_end) {
             break;
         } else {

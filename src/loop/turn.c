@@ -115,14 +115,15 @@ static int gather_work(cio_loop *loop)
     return loop->until_check <= 0 ? check_clock(loop) : 0;
 }
 
-static void call(cio_callback *fn, void *arg)
+static void call(void *context, cio_callback *fn, void *arg)
 {
+    (void)context;
     fn(arg);
 }
 
 void cio__run_callbacks(cio_loop *loop)
 {
-    cio__run_turns(loop, call);
+    cio__run_turns(loop, call, NULL);
 }
 
 static int check_run(const cio_loop *loop)

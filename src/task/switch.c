@@ -11,8 +11,8 @@
 #include <ucontext.h>
 
 /*
- * What calls setjmp() cannot be inlined. sp, fp and pc are where the caller goes on: they are there for
- * debuggers, which cannot look into a jmp_buf.
+ * What calls setjmp() cannot be inlined. sp, fp and pc are where the caller goes on: they are there
+ * for debuggers, which cannot look into a jmp_buf.
  */
 __attribute__((noinline)) void cio__context_switch(struct cio__context *from,
                                                    struct cio__context *to)

@@ -57,23 +57,18 @@ static inline void finish(cio_task *task, int rc)
 
 /*
  * Switches to the task, and comes back when it waits or has ended, or one to which it handed over
- * does. The resumer may be the loop, or another task that creates this one eagerly.
+ * does. here lies in the caller's frame.
  */
-static inline __attribute__((always_inline)) void enter(cio_task *task, bool from_loop)
+static inline __attribute__((always_inline)) void enter(cio_task *task, struct cio__resumer *here)
 {
-    struct cio__resumer here;
-    struct cio__resumer *resumer = &here;
-    __asm__("" : "+r"(resumer)); /* gcc would warn that it outlives the frame: not while we wait */
-    here.task = task;
-    here.outer = cio__current;
-    here.is_loop = from_loop;
+    here->task = task;
     cio__current = task;
-    task->resumer = resumer;
-    cio__shadow_leave(SHADOW(&here), SHADOW(task), 0);
-    cio__context_switch(&here.context, &task->context);
-    task = here.task;
-    cio__shadow_arrive(SHADOW(&here), SHADOW(task));
-    cio__current = here.outer;
+    task->resumer = here;
+    cio__shadow_leave(SHADOW(here), SHADOW(task), 0);
+    cio__context_switch(&here->context, &task->context);
+    task = here->task;
+    cio__shadow_arrive(SHADOW(here), SHADOW(task));
+    cio__current = here->outer;
     if (task->state != CIO__PENDING) {
         cio__shadow_end(SHADOW(task));
         cio__stack_give(&task->step.loop->tasks->stacks, task->stack);
@@ -95,7 +90,8 @@ void cio__task_main(struct cio__context *self)
 
 void cio__task_resume(void *task)
 {
-    enter(task, true);
+    struct cio__resumer here = {.outer = cio__current, .is_loop = true};
+    enter(task, &here);
 }
 
 static void end_before_start(cio_task *task, int rc)
@@ -131,22 +127,24 @@ static inline __attribute__((always_inline)) bool prepare(cio_task *task)
 
 static void begin(void *task)
 {
+    struct cio__resumer here = {.outer = cio__current, .is_loop = false};
     if (prepare(task))
-        enter(task, false);
+        enter(task, &here);
 }
 
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
-static inline __attribute__((always_inline)) void run(cio_callback *fn, void *arg)
+static inline __attribute__((always_inline)) void run(void *here, cio_callback *fn, void *arg)
 {
     if (likely(fn == cio__task_resume) || (fn == begin && prepare(arg)))
-        enter(arg, true);
+        enter(arg, here);
     else if (fn != begin)
         fn(arg);
 }
 
 void cio__run_with_tasks(cio_loop *loop)
 {
-    cio__run_turns(loop, run);
+    struct cio__resumer here = {.outer = NULL, .is_loop = true};
+    cio__run_turns(loop, run, &here);
 }
 
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
@@ -157,8 +155,8 @@ void cio__run_with_tasks(cio_loop *loop)
 
 /*
  * The task that the loop would resume next, made current, or NULL if the loop has something else to
- * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is begun
- * here only if that takes no more of the current stack than a warm stack's place in a list.
+ * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is
+ * begun here only if that takes no more of the current stack than a warm stack's place in a list.
  */
 static inline __attribute__((always_inline)) cio_task *next_task(const cio_task *task)
 {
@@ -246,11 +244,10 @@ int cio__wait(struct cio__wait *wait)
 static inline bool alone(const cio_task *task)
 {
     cio_loop *loop = task->step.loop;
-    if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || loop->stopping ||
-        cio__inbox_has_mail(loop) || task->must_cancel || !task->resumer->is_loop)
+    if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || cio__inbox_has_mail(loop) ||
+        task->must_cancel || !task->resumer->is_loop)
         return false;
     loop->until_check--;
-    loop->turns++;
     return true;
 }
 
