@@ -69,23 +69,12 @@ static inline __attribute__((always_inline)) void enter(cio_task *task, struct c
     task = here->task;
     cio__shadow_arrive(SHADOW(here), SHADOW(task));
     cio__current = here->outer;
-    if (task->state != CIO__PENDING) {
+    if (unlikely(task && task->state != CIO__PENDING)) {
         cio__shadow_end(SHADOW(task));
         cio__stack_give(&task->step.loop->tasks->stacks, task->stack);
         task->stack = NULL;
         cio__unref(task);
     }
-}
-
-void cio__task_main(struct cio__context *self)
-{
-    cio_task *task = (cio_task *)((char *)self - offsetof(cio_task, context));
-    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
-    finish(task, task->fn(task->arg));
-    struct cio__resumer *there = task->resumer;
-    cio__shadow_leave(SHADOW(task), SHADOW(there), 1);
-    cio__context_switch(&task->context, &there->context);
-    __builtin_unreachable();
 }
 
 void cio__task_resume(void *task)
@@ -155,13 +144,13 @@ void cio__run_with_tasks(cio_loop *loop)
 
 /*
  * The task that the loop would resume next, made current, or NULL if the loop has something else to
- * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is
- * begun here only if that takes no more of the current stack than a warm stack's place in a list.
+ * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is begun
+ * here only if that takes no more of the current stack than a warm stack's place in a list.
  */
-static inline __attribute__((always_inline)) cio_task *next_task(const cio_task *task)
+static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
+                                                                 struct cio__resumer *resumer)
 {
-    cio_loop *loop = task->step.loop;
-    if (!MAY_HAND_OVER || unlikely(!task->resumer->is_loop))
+    if (!MAY_HAND_OVER || unlikely(!resumer->is_loop))
         return NULL;
     cio_handle *handle = cio__peek_ready(loop);
     if (unlikely(!handle))
@@ -174,19 +163,51 @@ static inline __attribute__((always_inline)) cio_task *next_task(const cio_task 
         prepare(next);
     }
     cio__take_ready(loop, handle);
-    next->resumer = task->resumer;
-    next->resumer->task = next;
+    next->resumer = resumer;
+    resumer->task = next;
     return cio__current = next;
 }
 
 /* Switches from the current task to the next, or to whoever resumed it. */
 static inline __attribute__((always_inline)) void leave(cio_task *task)
 {
-    cio_task *next = next_task(task);
     struct cio__resumer *there = task->resumer;
+    cio_task *next = next_task(task->step.loop, there);
     cio__shadow_leave(SHADOW(task), SHADOW(there), 0);
     cio__context_switch(&task->context, next ? &next->context : &there->context);
     cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
+}
+
+/*
+ * The same for good, from a task that is done. Its stack is free before it is left: nothing runs in
+ * between that could take it.
+ */
+static inline __attribute__((always_inline)) void leave_and_free(cio_task *task)
+{
+    cio_loop *loop = task->step.loop;
+    struct cio__resumer *there = task->resumer;
+    struct cio__stack *stack = task->stack;
+    struct cio__context unused;
+    task->stack = NULL;
+    there->task = NULL;
+    cio__current = NULL;
+    cio__unref(task); /* may report its error: last of all, the stack */
+    cio_task *next = next_task(loop, there);
+    cio__stack_give(&loop->tasks->stacks, stack);
+    cio__context_switch(&unused, next ? &next->context : &there->context);
+}
+
+void cio__task_main(struct cio__context *self)
+{
+    cio_task *task = (cio_task *)((char *)self - offsetof(cio_task, context));
+    cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
+    finish(task, task->fn(task->arg));
+    if (MAY_HAND_OVER && task->resumer->is_loop && !task->stack->single)
+        leave_and_free(task);
+    struct cio__resumer *there = task->resumer;
+    cio__shadow_leave(SHADOW(task), SHADOW(there), 1);
+    cio__context_switch(&task->context, &there->context);
+    __builtin_unreachable();
 }
 
 static bool cancel_wait(cio_task *task)

@@ -74,7 +74,7 @@ struct cio_future {
 /* Who resumed a task: it is switched back to. It lies in the resuming frame. */
 struct cio__resumer {
     struct cio__context context;
-    struct cio_future *task;  /* which it is by now: one hands over to the next */
+    struct cio_future *task;  /* which it is by now: one hands over to the next; NULL: it is gone */
     struct cio_future *outer; /* the task that was current before */
     bool is_loop;             /* else somebody begins a task eagerly, and waits for it to wait */
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
