@@ -75,7 +75,7 @@ CIO_API cio_future *cio_ref(cio_future *future);
 /*
  * Gives a reference back without waiting: a task runs on. If the last reference goes and nobody has
  * seen the error that it ended or will end with, the exception handler hears of it. NULL does
- * nothing. Returns 0.
+ * nothing. Returns 0, or CIO_ESTATE for a handle that was finished before.
  */
 CIO_API int cio_detach(cio_future *future);
 

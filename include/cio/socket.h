@@ -74,11 +74,11 @@ CIO_API ssize_t cio_sock_sendto(int fd, const void *data, size_t size,
                                 const struct sockaddr *address, socklen_t address_size);
 
 /*
- * Waits until fd, of any kind that can be polled, can be read from or written to without blocking, or
- * has failed: for libraries that make their own system calls, and for servers that take a buffer only
- * when there is something to put into it. It may also return early: the call that follows then says
- * -EAGAIN, or waits. asyncio: a future that add_reader() or add_writer() completes. Returns 0; -EPERM
- * for a regular file, which is always ready. [total]
+ * Waits until fd, of any kind that can be polled, can be read from or written to without blocking,
+ * or has failed: for libraries that make their own system calls, and for servers that take a buffer
+ * only when there is something to put into it. It may also return early: the call that follows then
+ * says -EAGAIN, or waits. asyncio: a future that add_reader() or add_writer() completes. Returns 0;
+ * -EPERM for a regular file, which is always ready. [total]
  */
 CIO_API int cio_wait_readable(int fd);
 CIO_API int cio_wait_writable(int fd);

@@ -39,7 +39,9 @@ CIO_API cio_task *cio_create_task_with(const cio_task_options *options, cio_coro
  * Canceled meanwhile: the cancellation is passed on to what is awaited, and the await goes on until
  * that has ended (use cio_shield() to prevent it). The reference is dropped in every case but
  * these, in which nothing happens: -EINVAL for NULL, CIO_ENOTASK outside a task, CIO_ESELF for the
- * current task, CIO_EWRONGLOOP for another loop's future.
+ * current task, CIO_EWRONGLOOP for another loop's future, CIO_ESTATE for a handle that was finished
+ * before (or by another task while this one waited). The last is found out only until the handle's
+ * place has been given to a new task: do not rely on it.
  */
 CIO_API int cio_await(cio_future *future);
 CIO_API int cio_await_value(cio_future *future, void **value);

@@ -1,10 +1,10 @@
 /*
  * Waiting for several things (asyncio's gather, wait, as_completed, wait_for, shield). All return
  * CIO_ENOTASK outside a task, CIO_EWRONGLOOP if a future belongs to another loop, CIO_ESELF if one
- * is the current task, -EINVAL for NULL where something is needed: then nothing has happened and no
- * reference was dropped. cio_gather() and cio_wait() allocate for more than 16 futures, cio_map()
- * for each of its tasks, cio_as_completed_init() always, and a timeout may: -ENOMEM has the same
- * promise.
+ * is the current task, CIO_ESTATE if one was finished before (see cio_await()), -EINVAL for NULL
+ * where something is needed: then nothing has happened and no reference was dropped. cio_gather()
+ * and cio_wait() allocate for more than 16 futures, cio_map() for each of its tasks,
+ * cio_as_completed_init() always, and a timeout may: -ENOMEM has the same promise.
  */
 #ifndef CIO_WAIT_H
 #define CIO_WAIT_H

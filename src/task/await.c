@@ -21,6 +21,8 @@ int cio__check_await(const cio_future *future)
         return CIO_ESELF;
     if (unlikely(future->step.loop != cio__running))
         return CIO_EWRONGLOOP;
+    if (unlikely(future->state == CIO__FREE))
+        return CIO_ESTATE;
     return 0;
 }
 
@@ -53,11 +55,26 @@ static int wait_until_done(cio_future *future)
     return rc;
 }
 
+/*
+ * Two may wait with one reference between them, against the rules. Each holds the future while it
+ * waits, so that the later one finds out, instead of dropping what is no longer theirs.
+ */
+static int finish_handle(cio_future *future, int rc)
+{
+    if (unlikely(future->references == 1))
+        rc = CIO_ESTATE;
+    else
+        future->references--;
+    cio__unref(future);
+    return rc;
+}
+
 int cio_await_value(cio_future *future, void **value)
 {
     int rc = cio__check_await(future);
     if (unlikely(rc < 0))
         return rc;
+    future->references++;
     if (future->state == CIO__PENDING)
         rc = wait_until_done(future);
     if (value)
@@ -65,8 +82,7 @@ int cio_await_value(cio_future *future, void **value)
     if (rc == 0)
         rc = future->rc;
     future->known = true;
-    cio__unref(future);
-    return rc;
+    return finish_handle(future, rc);
 }
 
 int cio_await(cio_future *future)
@@ -104,6 +120,7 @@ int cio_shield(cio_future *future)
     struct shield shield = {.waiter = cio__current};
     struct cio__wait wait = {0};
     shield.handle = (cio_handle){.fn = shielded_done, .arg = &shield, .loop = cio__running};
+    future->references++;
     cio__future_listen(future, &shield.link, &shield.handle);
     rc = cio__wait(&wait);
     cio__link_remove(&shield.link);
@@ -112,6 +129,5 @@ int cio_shield(cio_future *future)
         rc = future->rc;
         future->known = true;
     }
-    cio__unref(future);
-    return rc;
+    return finish_handle(future, rc);
 }

@@ -75,8 +75,11 @@ cio_future *cio_ref(cio_future *future)
 
 int cio_detach(cio_future *future)
 {
-    if (future)
-        cio__unref(future);
+    if (!future)
+        return 0;
+    if (future->state == CIO__FREE)
+        return CIO_ESTATE;
+    cio__unref(future);
     return 0;
 }
 

@@ -57,6 +57,8 @@ static void hand_over(cio_future *const *futures, size_t n, cio_result_pair *res
         results[i].value = done ? futures[i]->value : NULL;
     }
     for (size_t i = 0; i < n; i++) {
+        if (unlikely(futures[i]->state == CIO__FREE))
+            continue;             /* somebody finished it, or it stands twice with one reference */
         futures[i]->known = true; /* also of an error to come */
         cio__unref(futures[i]);
     }

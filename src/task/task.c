@@ -144,8 +144,8 @@ void cio__run_with_tasks(cio_loop *loop)
 
 /*
  * The task that the loop would resume next, made current, or NULL if the loop has something else to
- * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is begun
- * here only if that takes no more of the current stack than a warm stack's place in a list.
+ * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is
+ * begun here only if that takes no more of the current stack than a warm stack's place in a list.
  */
 static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
                                                                  struct cio__resumer *resumer)

@@ -11,7 +11,7 @@
 #include <cio.h>
 
 /* A frame of its own, which nothing is optimised out of: work remains after the call. */
-#define FRAME __attribute__((noinline, noclone))
+#define FRAME __attribute__((noinline))
 
 static volatile int depth;
 
