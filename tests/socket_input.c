@@ -87,7 +87,7 @@ static int descriptors_main(void *arg)
     all_calls_say(1 << 30, -EBADF);
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur < INT_MAX)
+    if (limit.rlim_cur < INT_MAX && !test_is_valgrind())
         all_calls_say((int)limit.rlim_cur, -EBADF);
 
     assert_int_equal(cio_sock_close(-1), -EINVAL);

@@ -22,7 +22,7 @@ static int sizes_main(void *arg)
     struct sockaddr_in a, b, from;
     int fd_a = net_udp(&a), fd_b = net_udp(&b);
     uint32_t random = 7;
-    char *sent = malloc(65507), *got = malloc(65536);
+    char *sent = malloc(65507), *got = calloc(1, 65536);
     assert_true(sent && got);
     for (uint32_t i = 0; i < 200; i++) {
         size_t size = i < 2 ? i * 65507 : net_random(&random, 9000); /* T74: 0 is allowed */

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
 
 #include "test.h"
 
@@ -41,6 +44,15 @@ static bool is_sanitized(void)
 #else
     return false;
 #endif
+#else
+    return false;
+#endif
+}
+
+bool test_is_valgrind(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND;
 #else
     return false;
 #endif

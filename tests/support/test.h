@@ -37,6 +37,9 @@ int test_scale(int n);
 /* True under a sanitizer, valgrind or qemu. */
 bool test_is_slow(void);
 
+/* True under valgrind, which keeps descriptors of its own above the limit. */
+bool test_is_valgrind(void);
+
 /* The number of open file descriptors. */
 int test_count_fds(void);
 
