@@ -15,12 +15,13 @@
 #include "loop/links.h"
 #include "os/os.h"
 
+/* One cache line. */
 struct cio__file {
     int fd;
     uint32_t generation;  /* a descriptor that was closed and reused is another one */
+    uint32_t owned_in;    /* the run of the loop that opened it: so long its registration stands */
     uint8_t registered;   /* the readinesses that the kernel was asked for; 0: none */
     uint8_t ready;        /* the readinesses in which a call may succeed */
-    uint32_t owned_in;    /* the run of the loop that opened it: so long its registration stands */
     bool short_is_last;   /* a read that does not fill its buffer has emptied the socket */
     cio_handle *watch[2]; /* indexed by enum cio__direction */
     struct cio__links waits[2];

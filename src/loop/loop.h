@@ -11,10 +11,9 @@
 #include "loop/files.h"
 #include "loop/ready.h"
 #include "loop/timers.h"
+#include "os/memory.h"
 #include "os/error.h"
 #include "os/os.h"
-
-#define CIO__CACHE_LINE 64
 
 /* What one may ask for as a task's stack, in bytes. */
 #define CIO__STACK_LEAST ((size_t)4 * 1024)
@@ -135,6 +134,16 @@ static inline void cio__links_wake(cio_loop *loop, struct cio__links *links)
             cio__ready_push(&loop->ready, link->handle);
         link = next;
     }
+}
+
+/* The place of the record of the descriptor that an event is about, or NULL. */
+static inline struct cio__file *cio__file_of(const cio_loop *loop, const struct cio__event *event)
+{
+    size_t fd = (uint32_t)event->tag;
+    size_t block = fd / CIO__FILES_A_BLOCK;
+    if (block >= loop->files.n_blocks || !loop->files.blocks[block])
+        return NULL;
+    return &loop->files.blocks[block][fd % CIO__FILES_A_BLOCK];
 }
 
 /* The loop that runs in this thread. */

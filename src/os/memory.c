@@ -103,6 +103,24 @@ void cio__free(void *ptr)
         in_force.free(ptr, in_force.arg);
 }
 
+/* The word before the first line tells where the block began. */
+void *cio__alloc_lines(size_t size)
+{
+    char *block = cio__alloc(size + CIO__CACHE_LINE + sizeof block);
+    if (!block)
+        return NULL;
+    uintptr_t first = (uintptr_t)block + sizeof block + CIO__CACHE_LINE - 1;
+    void **lines = (void **)(first / CIO__CACHE_LINE * CIO__CACHE_LINE);
+    lines[-1] = block;
+    return lines;
+}
+
+void cio__free_lines(void *ptr)
+{
+    if (ptr)
+        cio__free(((void **)ptr)[-1]);
+}
+
 size_t cio__page_size(void)
 {
     static size_t size;
