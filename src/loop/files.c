@@ -33,7 +33,7 @@ void cio__files_free(cio_loop *loop)
             detach_watch(loop, &files->blocks[i][k], CIO__READ);
             detach_watch(loop, &files->blocks[i][k], CIO__WRITE);
         }
-        cio__free_lines(files->blocks[i]);
+        cio__free(files->blocks[i]);
     }
     cio__free(files->blocks);
     *files = (struct cio__files){0};
@@ -63,7 +63,7 @@ static bool make_room(struct cio__files *files, size_t block)
 
 static struct cio__file *make_block(struct cio__files *files, size_t block)
 {
-    struct cio__file *made = cio__alloc_lines(CIO__FILES_A_BLOCK * sizeof *made);
+    struct cio__file *made = cio__alloc(CIO__FILES_A_BLOCK * sizeof *made);
     if (!made)
         return NULL;
     for (int i = 0; i < CIO__FILES_A_BLOCK; i++)

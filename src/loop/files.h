@@ -15,7 +15,6 @@
 #include "loop/links.h"
 #include "os/os.h"
 
-/* One cache line. */
 struct cio__file {
     int fd;
     uint32_t generation;  /* a descriptor that was closed and reused is another one */

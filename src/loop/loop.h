@@ -11,9 +11,10 @@
 #include "loop/files.h"
 #include "loop/ready.h"
 #include "loop/timers.h"
-#include "os/memory.h"
 #include "os/error.h"
 #include "os/os.h"
+
+#define CIO__CACHE_LINE 64
 
 /* What one may ask for as a task's stack, in bytes. */
 #define CIO__STACK_LEAST ((size_t)4 * 1024)

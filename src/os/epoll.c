@@ -10,6 +10,7 @@
 
 #include "os/kernel.h"
 #include "os/memory.h"
+#include "os/valgrind.h"
 
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
@@ -54,7 +55,10 @@ static int epoll_os_open(struct cio__os **ret_os)
     struct epoll_os *self = cio__alloc(sizeof *self);
     if (!self)
         return -ENOMEM;
-    *self = (struct epoll_os){.os.ops = &cio__epoll_backend, .epoll_fd = -1, .wake_fd = -1};
+    *self = (struct epoll_os){.os.ops = &cio__epoll_backend,
+                              .epoll_fd = -1,
+                              .wake_fd = -1,
+                              .no_pwait2 = RUNNING_ON_VALGRIND};
     int rc = open_descriptors(self);
     if (rc < 0) {
         epoll_os_close(&self->os);

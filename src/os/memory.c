@@ -11,6 +11,8 @@
 
 #include <cio/memory.h>
 
+#include "os/valgrind.h"
+
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
@@ -22,13 +24,6 @@
 #endif
 #ifndef SYS_process_madvise
 #define SYS_process_madvise 440
-#endif
-
-/* valgrind complains of calls that it does not know. */
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
 #endif
 
 #define GUARDS_AT_ONCE 64
@@ -101,24 +96,6 @@ void cio__free(void *ptr)
 {
     if (ptr)
         in_force.free(ptr, in_force.arg);
-}
-
-/* The word before the first line tells where the block began. */
-void *cio__alloc_lines(size_t size)
-{
-    char *block = cio__alloc(size + CIO__CACHE_LINE + sizeof block);
-    if (!block)
-        return NULL;
-    uintptr_t first = (uintptr_t)block + sizeof block + CIO__CACHE_LINE - 1;
-    void **lines = (void **)(first / CIO__CACHE_LINE * CIO__CACHE_LINE);
-    lines[-1] = block;
-    return lines;
-}
-
-void cio__free_lines(void *ptr)
-{
-    if (ptr)
-        cio__free(((void **)ptr)[-1]);
 }
 
 size_t cio__page_size(void)

@@ -11,11 +11,6 @@ void *cio__alloc(size_t size); /* not zeroed; NULL: no memory */
 void *cio__realloc(void *ptr, size_t size);
 void cio__free(void *ptr);
 
-/* The same, beginning with a cache line; to be freed by cio__free_lines(). */
-#define CIO__CACHE_LINE 64
-void *cio__alloc_lines(size_t size);
-void cio__free_lines(void *ptr);
-
 size_t cio__page_size(void);
 
 /* Fresh zeroed pages that may never be made huge; NULL: no memory or no mapping left. */

@@ -11,15 +11,18 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int fork_error;
 
 struct cio__pool_block {
-    struct cio_future futures[BLOCK_FUTURES];
     struct cio__pool_block *next;
+    struct cio_future *futures; /* in what follows, on cache lines of their own */
+    char room[BLOCK_FUTURES * sizeof(struct cio_future) + CIO__CACHE_LINE];
 };
 
 bool cio__pool_grow(struct cio__tasks *tasks)
 {
-    struct cio__pool_block *block = cio__alloc_lines(sizeof *block);
+    struct cio__pool_block *block = cio__alloc(sizeof *block);
     if (!block)
         return false;
+    uintptr_t room = (uintptr_t)block->room + CIO__CACHE_LINE - 1;
+    block->futures = (struct cio_future *)(room / CIO__CACHE_LINE * CIO__CACHE_LINE);
     block->next = tasks->blocks;
     tasks->blocks = block;
     for (int i = BLOCK_FUTURES - 1; i >= 0; i--) {
@@ -78,7 +81,7 @@ static void free_tasks(cio_loop *loop)
         for (int i = 0; i < BLOCK_FUTURES; i++)
             if (block->futures[i].state != CIO__FREE)
                 cio__free((void *)block->futures[i].name);
-        cio__free_lines(block);
+        cio__free(block);
     }
     cio__stacks_free(&tasks->stacks);
     cio__free(tasks);
