@@ -155,7 +155,7 @@ static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
     cio_handle *handle = cio__peek_ready(loop);
     if (unlikely(!handle))
         return NULL;
-    cio_task *next = handle->arg;
+    cio_task *next = (cio_task *)handle; /* a task's is its first field: no need to load arg */
     if (unlikely(handle->fn != cio__task_resume)) {
         if (handle->fn != begin || next->must_cancel || next->stack_size ||
             !loop->tasks->stacks.warm)
