@@ -39,14 +39,6 @@ void cio__files_free(cio_loop *loop)
     *files = (struct cio__files){0};
 }
 
-struct cio__file *cio__file_find(const cio_loop *loop, int fd)
-{
-    size_t block = (size_t)fd / CIO__FILES_A_BLOCK;
-    if (fd < 0 || block >= loop->files.n_blocks || !loop->files.blocks[block])
-        return NULL;
-    return &loop->files.blocks[block][fd % CIO__FILES_A_BLOCK];
-}
-
 static bool make_room(struct cio__files *files, size_t block)
 {
     if (block < files->n_blocks)
@@ -157,7 +149,7 @@ static void tell(cio_loop *loop, struct cio__file *file, enum cio__direction dir
 
 void cio__file_event(cio_loop *loop, const struct cio__event *event)
 {
-    struct cio__file *file = cio__file_find(loop, (int)(uint32_t)event->tag);
+    struct cio__file *file = cio__file_of(loop, event);
     if (!file || tag_of(file) != event->tag)
         return;
     file->ready |= (uint8_t)event->readiness;

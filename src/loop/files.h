@@ -41,9 +41,6 @@ void cio__files_free(cio_loop *loop);
 struct cio__file *cio__file_get(cio_loop *loop, int fd);
 int cio__file_missing(const cio_loop *loop, int fd);
 
-/* The record of fd if there is one. */
-struct cio__file *cio__file_find(const cio_loop *loop, int fd);
-
 /*
  * fd is a new descriptor, or will be closed: whatever is known of it is forgotten. Those who wait
  * are woken (they see the generation changed), watches are dropped.
@@ -59,10 +56,5 @@ void cio__file_event(cio_loop *loop, const struct cio__event *event);
 
 /* Ends a watch. Returns 1, or 0 if there was none. */
 int cio__file_unwatch(cio_loop *loop, int fd, enum cio__direction direction);
-
-static inline unsigned cio__direction_bit(enum cio__direction direction)
-{
-    return direction == CIO__READ ? CIO__READABLE : CIO__WRITABLE;
-}
 
 #endif

@@ -137,14 +137,19 @@ static inline void cio__links_wake(cio_loop *loop, struct cio__links *links)
     }
 }
 
-/* The place of the record of the descriptor that an event is about, or NULL. */
-static inline struct cio__file *cio__file_of(const cio_loop *loop, const struct cio__event *event)
+/* The record of fd if there is one. */
+static inline struct cio__file *cio__file_find(const cio_loop *loop, int fd)
 {
-    size_t fd = (uint32_t)event->tag;
-    size_t block = fd / CIO__FILES_A_BLOCK;
-    if (block >= loop->files.n_blocks || !loop->files.blocks[block])
+    size_t block = (size_t)fd / CIO__FILES_A_BLOCK;
+    if (fd < 0 || block >= loop->files.n_blocks || !loop->files.blocks[block])
         return NULL;
     return &loop->files.blocks[block][fd % CIO__FILES_A_BLOCK];
+}
+
+/* The record that an event is about; the event may be of an earlier descriptor of that number. */
+static inline struct cio__file *cio__file_of(const cio_loop *loop, const struct cio__event *event)
+{
+    return cio__file_find(loop, (int)(uint32_t)event->tag);
 }
 
 /* The loop that runs in this thread. */

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include "os/valgrind.h"
+
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define CIO__ASAN 1
@@ -28,11 +30,6 @@
 #endif
 #ifdef CIO__TSAN
 #include <sanitizer/tsan_interface.h>
-#endif
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
 #endif
 
 /* One stack that can be switched to, as the tools see it. */

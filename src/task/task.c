@@ -142,10 +142,16 @@ void cio__run_with_tasks(cio_loop *loop)
 #define MAY_HAND_OVER true
 #endif
 
+#ifdef CIO_SWITCH_SETJMP
+#define MAY_BEGIN_ON_TASK false /* cio__context_begin() needs kilobytes of the current stack */
+#else
+#define MAY_BEGIN_ON_TASK true
+#endif
+
 /*
  * The task that the loop would resume next, made current, or NULL if the loop has something else to
  * do first. A task that was begun eagerly goes back to the one that it holds up. A new task is
- * begun here only if that takes no more of the current stack than a warm stack's place in a list.
+ * begun here only if that costs next to nothing of the current stack, which may be small.
  */
 static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
                                                                  struct cio__resumer *resumer)
@@ -157,7 +163,7 @@ static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
         return NULL;
     cio_task *next = (cio_task *)handle; /* a task's is its first field: no need to load arg */
     if (unlikely(handle->fn != cio__task_resume)) {
-        if (handle->fn != begin || next->must_cancel || next->stack_size ||
+        if (!MAY_BEGIN_ON_TASK || handle->fn != begin || next->must_cancel || next->stack_size ||
             !loop->tasks->stacks.warm)
             return NULL;
         prepare(next);
