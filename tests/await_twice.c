@@ -75,6 +75,29 @@ TEST(two_that_wait_with_a_reference_each)
     assert_int_equal(cio_run(with_a_reference_each, NULL), 0);
 }
 
+static int give_a_value(void *arg)
+{
+    int rc = cio_yield();
+    return rc < 0 ? rc : cio_return(1, arg);
+}
+
+static int no_value_for_the_second(void *arg)
+{
+    (void)arg;
+    int thing;
+    void *value = &value;
+    cio_task *t = cio_create_task(give_a_value, &thing);
+    assert_int_equal(cio_detach(t), 0);
+    assert_int_equal(cio_await_value(t, &value), CIO_ESTATE);
+    assert_null(value);
+    return 0;
+}
+
+TEST(an_await_that_is_refused_gives_no_value)
+{
+    assert_int_equal(cio_run(no_value_for_the_second, NULL), 0);
+}
+
 static int after_a_detach(void *arg)
 {
     (void)arg;

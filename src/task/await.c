@@ -77,12 +77,14 @@ int cio_await_value(cio_future *future, void **value)
     future->references++;
     if (future->state == CIO__PENDING)
         rc = wait_until_done(future);
-    if (value)
-        *value = rc < 0 ? NULL : future->value;
     if (rc == 0)
         rc = future->rc;
+    void *found = future->value;
     future->known = true;
-    return finish_handle(future, rc);
+    rc = finish_handle(future, rc);
+    if (value)
+        *value = rc < 0 ? NULL : found;
+    return rc;
 }
 
 int cio_await(cio_future *future)
