@@ -282,7 +282,7 @@ def describe_wait(task):
         return "%.3f s to go when the loop looked last" % (left_ns / 1e9)
     if int(wait) == 0:
         return None
-    if function_name(wait["cancel"]) == "cancel_awaited":
+    if wait["kind"]["name"].string() == "cio_await":
         future = wait.cast(gdb.lookup_type("struct await").pointer())["future"]
         return "%s at 0x%x" % (future_name(future), address(future))
     return task.loop.descriptor_of(task)

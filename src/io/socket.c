@@ -14,6 +14,7 @@
 
 /* One call on a descriptor: what it needs to be tried, and to wait. */
 struct call {
+    struct cio__wait wait;
     cio_loop *loop;
     struct cio__file *file;
     enum cio__direction direction;
@@ -48,12 +49,14 @@ static bool may_succeed(const struct call *call)
 
 static int wait_ready(struct call *call)
 {
-    struct cio__wait wait = {0};
+    static const struct cio__wait_kind kinds[] = {
+        [CIO__READ] = {.name = "cio_wait_readable"}, [CIO__WRITE] = {.name = "cio_wait_writable"}};
     cio_link link;
+    call->wait = (struct cio__wait){.kind = &kinds[call->direction]};
     int rc = cio__file_wait(call->loop, call->file, call->direction, &link, &cio__current->step);
     if (unlikely(rc < 0))
         return rc;
-    rc = cio__wait(&wait);
+    rc = cio__wait(&call->wait);
     cio__link_remove(&link);
     if (unlikely(call->generation != call->file->generation))
         return rc < 0 ? rc : -EBADF; /* closed while we waited */

@@ -63,13 +63,19 @@ int cio_as_completed_init(cio_as_completed *it, cio_future *const *futures, size
     return 0;
 }
 
+struct next_wait {
+    struct cio__wait wait;
+    cio_as_completed *it;
+};
+
 static int wait_for_next(cio_as_completed *it)
 {
+    static const struct cio__wait_kind kind = {.name = "cio_next_completed"};
     int rc = 0;
     while (rc == 0 && !it->done && !it->timed_out) {
-        struct cio__wait wait = {0};
+        struct next_wait waiting = {.wait.kind = &kind, .it = it};
         it->waiter = cio__current;
-        rc = cio__wait(&wait);
+        rc = cio__wait(&waiting.wait);
         it->waiter = NULL;
     }
     return rc;

@@ -47,7 +47,8 @@ static bool cancel_awaited(struct cio__wait *wait)
 
 static int wait_until_done(cio_future *future)
 {
-    struct await await = {.wait.cancel = cancel_awaited, .future = future};
+    static const struct cio__wait_kind kind = {.name = "cio_await", .cancel = cancel_awaited};
+    struct await await = {.wait.kind = &kind, .future = future};
     cio_link link;
     cio__future_listen(future, &link, &cio__current->step);
     int rc = cio__wait(&await.wait);
@@ -101,6 +102,8 @@ int cio_return(int rc, void *value)
 
 /* asyncio.shield(): the wait ends by a cancellation, the future does not. */
 struct shield {
+    struct cio__wait wait;
+    cio_future *future;
     cio_link link;
     cio_handle handle;
     cio_task *waiter;
@@ -119,12 +122,12 @@ int cio_shield(cio_future *future)
     if (future->state != CIO__PENDING)
         return cio_await(future);
 
-    struct shield shield = {.waiter = cio__current};
-    struct cio__wait wait = {0};
+    static const struct cio__wait_kind kind = {.name = "cio_shield"};
+    struct shield shield = {.wait.kind = &kind, .future = future, .waiter = cio__current};
     shield.handle = (cio_handle){.fn = shielded_done, .arg = &shield, .loop = cio__running};
     future->references++;
     cio__future_listen(future, &shield.link, &shield.handle);
-    rc = cio__wait(&wait);
+    rc = cio__wait(&shield.wait);
     cio__link_remove(&shield.link);
     cio_handle_cancel(&shield.handle);
     if (rc == 0) {

@@ -74,7 +74,8 @@ int cio_gather_into(cio_future *const *futures, size_t n, unsigned flags, cio_re
     if (n == 0)
         return 0;
 
-    struct gather gather = {.wait.cancel = cancel_children,
+    static const struct cio__wait_kind kind = {.name = "cio_gather", .cancel = cancel_children};
+    struct gather gather = {.wait.kind = &kind,
                             .waiter = cio__current,
                             .unfinished = n,
                             .return_errors = flags & CIO_RETURN_ERRORS};

@@ -21,6 +21,11 @@ struct cio__child {
     bool judged;               /* its end has been dealt with */
 };
 
+struct group_wait {
+    struct cio__wait wait;
+    cio_group *group;
+};
+
 static bool is_live(const cio_group *g)
 {
     return g && (g->state == ENTERED || g->state == ABORTING);
@@ -160,11 +165,12 @@ int cio_group_cancel(cio_group *g)
  */
 static bool wait_for_children(cio_group *g)
 {
+    static const struct cio__wait_kind kind = {.name = "cio_group_exit"};
     bool canceled = false;
     while (g->unfinished) {
-        struct cio__wait wait = {0};
+        struct group_wait waiting = {.wait.kind = &kind, .group = g};
         g->waiter = g->parent;
-        int rc = cio__wait(&wait);
+        int rc = cio__wait(&waiting.wait);
         g->waiter = NULL;
         if (rc == 0)
             continue;

@@ -32,9 +32,10 @@ static int call_next(void *arg)
 
 static int wait_for_room(struct map *map)
 {
+    static const struct cio__wait_kind kind = {.name = "cio_map"};
     int rc = 0;
     while (rc == 0 && (map->running == map->concurrency || map->failed)) {
-        struct cio__wait wait = {0};
+        struct cio__wait wait = {.kind = &kind};
         map->waiter = cio__current;
         rc = cio__wait(&wait);
         map->waiter = NULL;

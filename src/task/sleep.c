@@ -24,7 +24,8 @@ int cio_sleep(double seconds)
     if (seconds <= 0)
         return cio_yield();
 
-    struct cio__wait wait = {0};
+    static const struct cio__wait_kind kind = {.name = "cio_sleep"};
+    struct cio__wait wait = {.kind = &kind};
     cio_loop *loop = task->step.loop;
     task->step.fn = time_over;
     int rc = cio__call_at_ns(loop, &task->step, cio__deadline_after_ns(cio__now_ns(loop), seconds));

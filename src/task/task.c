@@ -221,8 +221,8 @@ static bool cancel_wait(cio_task *task)
     struct cio__wait *wait = task->wait;
     if (!wait)
         return false;
-    if (wait->cancel)
-        return wait->cancel(wait);
+    if (wait->kind->cancel)
+        return wait->kind->cancel(wait);
     if (wait->canceled || cio__handle_state(&task->step) == CIO__READY)
         return false; /* it has ended; the task has not noticed yet */
     wait->canceled = true;

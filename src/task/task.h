@@ -19,14 +19,25 @@
 #include "task/stacks.h"
 #include "task/switch.h"
 
+struct cio__wait;
+
 /*
- * The wait in which a task stands. It lies in the waiting frame.
+ * What all waits of one kind have in common.
  *
  * cancel: passes a cancellation on to what is waited for, and says whether that took it, in which
  * case the wait goes on. NULL: the wait itself ends with CIO_ECANCELED.
  */
-struct cio__wait {
+struct cio__wait_kind {
+    const char *name; /* the public call that waits, for those who look at the task */
     bool (*cancel)(struct cio__wait *wait);
+};
+
+/*
+ * The wait in which a task stands. It lies in the waiting frame, first in a struct that says more
+ * if there is more to say.
+ */
+struct cio__wait {
+    const struct cio__wait_kind *kind;
     bool canceled; /* it took a cancellation */
 };
 

@@ -66,7 +66,9 @@ int cio_wait(cio_future **futures, size_t n, cio_return_when when, double timeou
     if (n == 0 || n > INT32_MAX || timeout != timeout || (unsigned)when > CIO_FIRST_ERROR)
         return -EINVAL;
 
-    struct waiting waiting = {.waiter = cio__current, .unfinished = n, .when = when};
+    static const struct cio__wait_kind kind = {.name = "cio_wait"};
+    struct waiting waiting = {
+        .wait.kind = &kind, .waiter = cio__current, .unfinished = n, .when = when};
     rc = cio__members_listen(&waiting.members, futures, n, child_ended, &waiting);
     if (rc < 0)
         return rc;
