@@ -24,11 +24,14 @@ CIO_BEGIN
     X(CIO_EWRONGLOOP, -4103, "attached to a different event loop")                                 \
     X(CIO_ESELF, -4104, "a task cannot await itself")                                              \
     X(CIO_ESTATE, -4105, "invalid state for this operation")                                       \
-    X(CIO_ESHUTDOWN, -4106, "the group is shutting down")                                          \
+    X(CIO_ESHUTDOWN, -4106, "shutting down: nothing new is taken")                                 \
     X(CIO_ESTOPPED, -4107, "event loop stopped before the future completed")                       \
     X(CIO_ENOSTACK, -4108, "no memory or mapping left for a task's stack (see vm.max_map_count)")  \
     X(CIO_EFORKED, -4109, "the event loop belongs to the parent process")                          \
-    X(CIO_ESHADOWSTACK, -4110, "hardware shadow stacks are on: tasks cannot switch stacks")
+    X(CIO_ESHADOWSTACK, -4110, "hardware shadow stacks are on: tasks cannot switch stacks")        \
+    X(CIO_EDEADLOCK, -4111, "deadlock: all tasks wait, and nothing is left that could wake one")   \
+    X(CIO_EBROKEN, -4112, "the barrier is broken")                                                 \
+    X(CIO_EREENTERED, -4113, "the generator is already executing")
 
 enum {
 #define CIO_ERROR_ENUM(name, value, text) name = (value),
