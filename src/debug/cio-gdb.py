@@ -163,6 +163,17 @@ class Task:
         return address(stack["bottom"]) <= sp <= address(stack["top"])
 
 
+def walk_ring(ring):
+    """The tasks of a loop, the oldest first."""
+    task_type = gdb.lookup_type("struct cio_future")
+    offset = next(f.bitpos // 8 for f in task_type.fields() if f.name is None and
+                  any(inner.name == "place" for inner in f.type.fields()))
+    place = ring["newer"]
+    while address(place) != address(ring.address):
+        yield gdb.Value(address(place) - offset).cast(task_type.pointer())
+        place = place["newer"]
+
+
 class Loop:
     def __init__(self, pointer, number, one_of_many):
         self.pointer = pointer
@@ -172,8 +183,8 @@ class Loop:
         self.descriptors = None
         self.tasks = []
         if int(pointer["tasks"]) != 0:
-            first = pointer["tasks"].dereference()["oldest"]
-            self.tasks = [Task(self, task) for task in walk_list(first, "newer")]
+            ring = pointer["tasks"].dereference()["all"]
+            self.tasks = [Task(self, task) for task in walk_ring(ring)]
 
     def find_running(self, threads):
         for thread, sp in threads:

@@ -66,7 +66,7 @@ static int finish_handle(cio_future *future, int rc)
         rc = CIO_ESTATE;
     else
         future->references--;
-    cio__unref(future);
+    cio__unref_in(cio__running, future);
     return rc;
 }
 

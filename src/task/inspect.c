@@ -26,8 +26,9 @@ int cio_all_tasks(bool (*fn)(cio_task *task, void *arg), void *arg)
     int called = 0;
     bool go_on = true;
     cio_task *next;
-    for (cio_task *task = tasks->oldest; task && go_on; task = next) {
-        next = task->newer; /* read first, though canceling ends no task here and now */
+    for (cio_task *task = cio__oldest_task(tasks); task && go_on; task = next) {
+        next = cio__next_task(tasks,
+                              task); /* read first, though canceling ends no task here and now */
         go_on = fn(task, arg);
         called++;
     }

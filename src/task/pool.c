@@ -27,7 +27,7 @@ bool cio__pool_grow(struct cio__tasks *tasks)
     tasks->blocks = block;
     for (int i = BLOCK_FUTURES - 1; i >= 0; i--) {
         block->futures[i].state = CIO__FREE;
-        block->futures[i].newer = tasks->free;
+        block->futures[i].next_free = tasks->free;
         tasks->free = &block->futures[i];
     }
     return true;
@@ -111,6 +111,7 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop)
     if (!tasks)
         return NULL;
     *tasks = (struct cio__tasks){.loop = loop};
+    tasks->all = (struct cio__neighbors){&tasks->all, &tasks->all};
     cio__stacks_init(&tasks->stacks, loop, loop->stack_size);
     loop->tasks = tasks;
     loop->run_turns = cio__run_with_tasks;

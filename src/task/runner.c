@@ -107,7 +107,7 @@ static void end_all_tasks(cio_loop *loop)
     if (!tasks->live)
         return;
     tasks->shutting_down = true;
-    for (cio_task *task = tasks->oldest; task; task = task->newer)
+    for (cio_task *task = cio__oldest_task(tasks); task; task = cio__next_task(tasks, task))
         cio_cancel(task);
     tasks->stop_when_none = true;
     while (tasks->live && cio_run_forever(loop) == 0)

@@ -137,42 +137,54 @@ struct cio__stack *cio__stack_take_slow(struct cio__stacks *stacks, size_t size)
     size = (size + page - 1) / page * page;
     if (size && size != stacks->size)
         return take_single(stacks, size);
-    struct cio__stack *stack = stacks->warm ? cio__stack_take_warm(stacks) : take_cold(stacks);
-    if (stack)
-        cio__stack_count(stacks);
+    return stacks->warm ? cio__stack_take_warm(stacks) : take_cold(stacks);
+}
+
+static struct cio__stack *last_kept(const struct cio__stacks *stacks)
+{
+    struct cio__stack *stack = stacks->warm;
+    for (int i = 1; i < CIO__STACKS_KEPT; i++)
+        stack = stack->next;
     return stack;
 }
 
-static void chill_last(struct cio__stacks *stacks)
+/* Gives the memory of n warm stacks back, though never of those that were used last. */
+static void chill(struct cio__stacks *stacks, size_t n)
 {
-    struct cio__stack *stack = stacks->warm_last;
-    stacks->warm_last = stack->previous;
-    stack->previous->next = NULL; /* at least CIO__STACKS_KEPT remain */
-    stacks->warm_count--;
-    cio__pages_discard(stack->bottom, stack->size + cio__page_size());
-    stack->next = stacks->cold;
-    stacks->cold = stack;
+    struct cio__stack *before = last_kept(stacks);
+    stacks->warm_count -= n;
+    while (n--) {
+        struct cio__stack *stack = before->next;
+        before->next = stack->next;
+        cio__pages_discard(stack->bottom, stack->size + cio__page_size());
+        stack->next = stacks->cold;
+        stacks->cold = stack;
+    }
+}
+
+/* How many warm stacks the busiest moment lately did not need. */
+static size_t surplus(const struct cio__stacks *stacks)
+{
+    size_t more = stacks->warm_count > CIO__STACKS_KEPT ? stacks->warm_count - CIO__STACKS_KEPT : 0;
+    return stacks->warm_least < more ? stacks->warm_least : more;
 }
 
 static void plan_trim(struct cio__stacks *stacks, double delay);
 
-/*
- * Keeps as many warm stacks as the busiest moment lately needed beyond those in use; the memory of
- * that moment halves each time.
- */
+/* The memory of a busy moment halves each time. */
 static void trim(void *arg)
 {
     struct cio__stacks *stacks = arg;
-    size_t keep = stacks->peak - stacks->live;
-    if (keep < CIO__STACKS_KEPT)
-        keep = CIO__STACKS_KEPT;
-    for (int i = 0; i < TRIM_AT_ONCE && stacks->warm_count > keep; i++)
-        chill_last(stacks);
-    if (stacks->warm_count > keep) {
+    size_t rest = surplus(stacks);
+    size_t now = rest < TRIM_AT_ONCE ? rest : TRIM_AT_ONCE;
+    if (now)
+        chill(stacks, now);
+    if (rest > now) {
+        stacks->warm_least -= now;
         plan_trim(stacks, TRIM_REST_AFTER_S);
         return;
     }
-    stacks->peak = stacks->live + (stacks->peak - stacks->live) / 2;
+    stacks->warm_least = (stacks->warm_count + 1) / 2;
     plan_trim(stacks, TRIM_AFTER_S);
 }
 

@@ -16,9 +16,8 @@ struct cio__stack {
     size_t size;             /* usable bytes, at least */
     void *top;               /* where the first frame goes */
     struct cio__stack *next; /* while it is free */
-    struct cio__stack *previous;
-    unsigned valgrind; /* its name there */
-    bool single;       /* of a size of its own, in a mapping of its own */
+    unsigned valgrind;       /* its name there */
+    bool single;             /* of a size of its own, in a mapping of its own */
 };
 
 #define CIO__STACKS_KEPT 64 /* free warm stacks that are never trimmed */
@@ -27,11 +26,9 @@ struct cio__stacks {
     cio_loop *loop;
     size_t size;
     struct cio__stack *warm; /* free; its memory is resident; the last used first */
-    struct cio__stack *warm_last;
     struct cio__stack *cold; /* free; its memory was never touched or given back */
     size_t warm_count;
-    size_t live;        /* in use */
-    size_t peak;        /* the most in use lately */
+    size_t warm_least;  /* how few there were lately: that many were not needed */
     cio_handle trimmer; /* a timer */
     struct cio__slab *slabs;
     struct cio__slab *singles;
@@ -47,31 +44,16 @@ static inline struct cio__stack *cio__stack_take_warm(struct cio__stacks *stacks
 {
     struct cio__stack *stack = stacks->warm;
     stacks->warm = stack->next;
-    if (stack->next)
-        stack->next->previous = NULL;
-    else
-        stacks->warm_last = NULL;
-    stacks->warm_count--;
+    if (--stacks->warm_count < stacks->warm_least)
+        stacks->warm_least = stacks->warm_count;
     return stack;
-}
-
-static inline void cio__stack_count(struct cio__stacks *stacks)
-{
-    if (++stacks->live > stacks->peak)
-        stacks->peak = stacks->live;
 }
 
 static inline void cio__stack_give_warm(struct cio__stacks *stacks, struct cio__stack *stack)
 {
-    stack->previous = NULL;
     stack->next = stacks->warm;
-    if (stacks->warm)
-        stacks->warm->previous = stack;
-    else
-        stacks->warm_last = stack;
     stacks->warm = stack;
     stacks->warm_count++;
-    stacks->live--;
 }
 
 /*
@@ -81,7 +63,6 @@ static inline struct cio__stack *cio__stack_take(struct cio__stacks *stacks, siz
 {
     if (unlikely(size || !stacks->warm))
         return cio__stack_take_slow(stacks, size);
-    cio__stack_count(stacks);
     return cio__stack_take_warm(stacks);
 }
 

@@ -16,43 +16,34 @@ _Thread_local cio_task *cio__current;
 
 static void enlist(struct cio__tasks *tasks, cio_task *task)
 {
-    task->older = tasks->newest;
-    if (tasks->newest)
-        tasks->newest->newer = task;
-    else
-        tasks->oldest = task;
-    tasks->newest = task;
+    struct cio__neighbors *newest = tasks->all.older;
+    task->place = (struct cio__neighbors){.newer = &tasks->all, .older = newest};
+    newest->newer = &task->place;
+    tasks->all.older = &task->place;
     tasks->live++;
 }
 
 static inline void delist(struct cio__tasks *tasks, cio_task *task)
 {
-    if (task->older)
-        task->older->newer = task->newer;
-    else
-        tasks->oldest = task->newer;
-    if (task->newer)
-        task->newer->older = task->older;
-    else
-        tasks->newest = task->older;
-    task->newer = task->older = NULL;
+    task->place.older->newer = task->place.newer;
+    task->place.newer->older = task->place.older;
     if (--tasks->live == 0 && unlikely(tasks->stop_when_none))
         cio_stop(tasks->loop);
 }
 
 /* The task has ended; its stack may still be in use. Its own reference goes when it is not. */
-static inline void finish(cio_task *task, int rc)
+static inline __attribute__((always_inline)) void finish(cio_loop *loop, cio_task *task, int rc)
 {
-    struct cio__tasks *tasks = task->step.loop->tasks;
+    struct cio__tasks *tasks = loop->tasks;
     if (unlikely(task->must_cancel) && rc >= 0)
         rc = CIO_ECANCELED; /* asked for, and no wait came to deliver it */
     delist(tasks, task);
     if (unlikely(tasks->shutting_down) && rc < 0 && rc != CIO_ECANCELED) {
         task->known = true;
-        cio__report(tasks->loop, "unhandled error during cio_run() shutdown", rc, task,
+        cio__report(loop, "unhandled error during cio_run() shutdown", rc, task,
                     cio_get_name(task));
     }
-    cio__future_finish(task, rc, task->value);
+    cio__future_finish_in(loop, task, rc, task->value);
 }
 
 /*
@@ -83,28 +74,28 @@ void cio__task_resume(void *task)
     enter(task, &here);
 }
 
-static void end_before_start(cio_task *task, int rc)
+static void end_before_start(cio_loop *loop, cio_task *task, int rc)
 {
-    finish(task, rc);
-    cio__unref(task);
+    finish(loop, task, rc);
+    cio__unref_in(loop, task);
 }
 
 /*
  * Makes ready for the first step; false if there will be none. The stack is taken here and not at
  * creation: tasks that never wait then share one warm stack.
  */
-static inline __attribute__((always_inline)) bool prepare(cio_task *task)
+static inline __attribute__((always_inline)) bool prepare(cio_loop *loop, cio_task *task)
 {
     size_t stack_size = task->stack_size;
     task->stack = NULL;
     if (unlikely(task->must_cancel)) {
         task->must_cancel = false;
-        end_before_start(task, CIO_ECANCELED);
+        end_before_start(loop, task, CIO_ECANCELED);
         return false;
     }
-    task->stack = cio__stack_take(&task->step.loop->tasks->stacks, stack_size);
+    task->stack = cio__stack_take(&loop->tasks->stacks, stack_size);
     if (unlikely(!task->stack)) {
-        end_before_start(task, CIO_ENOSTACK);
+        end_before_start(loop, task, CIO_ENOSTACK);
         return false;
     }
     task->step.fn = cio__task_resume;
@@ -117,14 +108,16 @@ static inline __attribute__((always_inline)) bool prepare(cio_task *task)
 static void begin(void *task)
 {
     struct cio__resumer here = {.outer = cio__current, .is_loop = false};
-    if (prepare(task))
-        enter(task, &here);
+    cio_task *self = task;
+    if (prepare(self->step.loop, self))
+        enter(self, &here);
 }
 
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
 static inline __attribute__((always_inline)) void run(void *here, cio_callback *fn, void *arg)
 {
-    if (likely(fn == cio__task_resume) || (fn == begin && prepare(arg)))
+    if (likely(fn == cio__task_resume) ||
+        (fn == begin && prepare(((cio_task *)arg)->step.loop, arg)))
         enter(arg, here);
     else if (fn != begin)
         fn(arg);
@@ -166,7 +159,7 @@ static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
         if (!MAY_BEGIN_ON_TASK || handle->fn != begin || next->must_cancel || next->stack_size ||
             !loop->tasks->stacks.warm)
             return NULL;
-        prepare(next);
+        prepare(loop, next);
     }
     cio__take_ready(loop, handle);
     next->resumer = resumer;
@@ -175,10 +168,10 @@ static inline __attribute__((always_inline)) cio_task *next_task(cio_loop *loop,
 }
 
 /* Switches from the current task to the next, or to whoever resumed it. */
-static inline __attribute__((always_inline)) void leave(cio_task *task)
+static inline __attribute__((always_inline)) void leave(cio_loop *loop, cio_task *task)
 {
     struct cio__resumer *there = task->resumer;
-    cio_task *next = next_task(task->step.loop, there);
+    cio_task *next = next_task(loop, there);
     cio__shadow_leave(SHADOW(task), SHADOW(there), 0);
     cio__context_switch(&task->context, next ? &next->context : &there->context);
     cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
@@ -188,16 +181,15 @@ static inline __attribute__((always_inline)) void leave(cio_task *task)
  * The same for good, from a task that is done. Its stack is free before it is left: nothing runs in
  * between that could take it.
  */
-static inline __attribute__((always_inline)) void leave_and_free(cio_task *task)
+static inline __attribute__((always_inline)) void leave_and_free(cio_loop *loop, cio_task *task)
 {
-    cio_loop *loop = task->step.loop;
     struct cio__resumer *there = task->resumer;
     struct cio__stack *stack = task->stack;
     struct cio__context unused;
     task->stack = NULL;
     there->task = NULL;
     cio__current = NULL;
-    cio__unref(task); /* may report its error: last of all, the stack */
+    cio__unref_in(loop, task); /* may report its error: last of all, the stack */
     cio_task *next = next_task(loop, there);
     cio__stack_give(&loop->tasks->stacks, stack);
     cio__context_switch(&unused, next ? &next->context : &there->context);
@@ -207,9 +199,11 @@ void cio__task_main(struct cio__context *self)
 {
     cio_task *task = (cio_task *)((char *)self - offsetof(cio_task, context));
     cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
-    finish(task, task->fn(task->arg));
+    cio_loop *loop = task->step.loop; /* in a forked child nothing runs */
+    int rc = task->fn(task->arg);
+    finish(loop, task, rc);
     if (MAY_HAND_OVER && task->resumer->is_loop && !task->stack->single)
-        leave_and_free(task);
+        leave_and_free(loop, task);
     struct cio__resumer *there = task->resumer;
     cio__shadow_leave(SHADOW(task), SHADOW(there), 1);
     cio__context_switch(&task->context, &there->context);
@@ -257,7 +251,8 @@ int cio__wait(struct cio__wait *wait)
     task->step.hint = __builtin_frame_address(0); /* before it can be queued: see cio_handle */
     if (unlikely(task->must_cancel) && cancel_wait(task))
         task->must_cancel = false;
-    leave(task);
+    leave(cio__running, task);
+    task = cio__current;
     task->wait = NULL;
     bool canceled = task->must_cancel || wait->canceled;
     task->must_cancel = false;
@@ -268,9 +263,8 @@ int cio__wait(struct cio__wait *wait)
  * Whether the next turn would begin at once and run this task only: then there is nobody to yield
  * to, and the turn is counted without being made.
  */
-static inline bool alone(const cio_task *task)
+static inline bool alone(cio_loop *loop, const cio_task *task)
 {
-    cio_loop *loop = task->step.loop;
     if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || cio__inbox_has_mail(loop) ||
         task->must_cancel || !task->resumer->is_loop)
         return false;
@@ -279,11 +273,12 @@ static inline bool alone(const cio_task *task)
 }
 
 /* Apart, so that a task that is alone does not save the registers for a switch that it spares. */
-static __attribute__((noinline)) int yield_to_others(cio_task *task)
+static __attribute__((noinline)) int yield_to_others(cio_loop *loop, cio_task *task)
 {
     task->step.hint = __builtin_frame_address(0);
-    cio__ready_push(&task->step.loop->ready, &task->step);
-    leave(task);
+    cio__ready_push(&loop->ready, &task->step);
+    leave(loop, task);
+    task = cio__current;
     if (unlikely(task->must_cancel)) {
         task->must_cancel = false;
         return CIO_ECANCELED;
@@ -296,7 +291,8 @@ int cio_yield(void)
     cio_task *task = cio__current;
     if (unlikely(!task))
         return CIO_ENOTASK;
-    return alone(task) ? 0 : yield_to_others(task);
+    cio_loop *loop = cio__running;
+    return alone(loop, task) ? 0 : yield_to_others(loop, task);
 }
 
 /* A task that is not queued yet. NULL: no memory. */
