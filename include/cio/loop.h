@@ -31,6 +31,12 @@ typedef struct cio_loop cio_loop;
 typedef struct cio_future cio_future;
 typedef void cio_callback(void *arg);
 
+/* A place in a ring: a list whose end is its beginning. Part of structs below. */
+typedef struct cio_ring {
+    struct cio_ring *next;
+    struct cio_ring *previous;
+} cio_ring;
+
 /*
  * One call that the loop owes somebody (asyncio.Handle and TimerHandle). The caller owns it: put it
  * in the struct that the callback works on, zero it, and hand it to one of the calls below, which
@@ -45,9 +51,14 @@ typedef struct cio_handle {
         const void *hint;        /* memory that the callback will touch first: prefetched */
         struct cio_handle *next; /* in the inbox */
     };
-    int64_t when_ns;   /* timers: the deadline; watches: their descriptor */
-    uint64_t sequence; /* timers: the order of equal deadlines */
-    uint32_t slot;     /* where it stands: in the ready ring or in the timer heap */
+    union {
+        struct {
+            int64_t when_ns;   /* timers: the deadline; watches: their descriptor */
+            uint64_t sequence; /* timers: the order of equal deadlines */
+        };
+        cio_ring waiting; /* a task's, while it waits for a descriptor */
+    };
+    uint32_t slot; /* where it stands: in the ready ring or in the timer heap */
     uint8_t state;
 } cio_handle;
 

@@ -163,15 +163,26 @@ class Task:
         return address(stack["bottom"]) <= sp <= address(stack["top"])
 
 
-def walk_ring(ring):
+def walk_places(ring):
+    """The addresses of the places in a ring."""
+    place = ring["next"]
+    while address(place) != address(ring.address):
+        yield address(place)
+        place = place["next"]
+
+
+def offset_of(type_name, field):
+    """Where in its struct a field of an unnamed union lies."""
+    return next(f.bitpos // 8 for f in gdb.lookup_type(type_name).fields() if f.name is None and
+                any(inner.name == field for inner in f.type.fields()))
+
+
+def walk_tasks(ring):
     """The tasks of a loop, the oldest first."""
     task_type = gdb.lookup_type("struct cio_future")
-    offset = next(f.bitpos // 8 for f in task_type.fields() if f.name is None and
-                  any(inner.name == "place" for inner in f.type.fields()))
-    place = ring["newer"]
-    while address(place) != address(ring.address):
-        yield gdb.Value(address(place) - offset).cast(task_type.pointer())
-        place = place["newer"]
+    offset = offset_of("struct cio_future", "place")
+    for place in walk_places(ring):
+        yield gdb.Value(place - offset).cast(task_type.pointer())
 
 
 class Loop:
@@ -184,7 +195,7 @@ class Loop:
         self.tasks = []
         if int(pointer["tasks"]) != 0:
             ring = pointer["tasks"].dereference()["all"]
-            self.tasks = [Task(self, task) for task in walk_ring(ring)]
+            self.tasks = [Task(self, task) for task in walk_tasks(ring)]
 
     def find_running(self, threads):
         for thread, sp in threads:
@@ -214,10 +225,9 @@ class Loop:
             return
         for i in range(FILES_A_BLOCK):
             for direction, word in enumerate(("readable", "writable")):
-                first = block[i]["waits"][direction]["first"]
-                for link in walk_list(first, "next"):
+                for place in walk_places(block[i]["waits"][direction]):
                     text = "fd %d %s" % (int(block[i]["fd"]), word)
-                    self.descriptors[address(link["handle"])] = text
+                    self.descriptors[place - offset_of("cio_handle", "waiting")] = text
 
 
 def thread_pointers():

@@ -51,13 +51,13 @@ static int wait_ready(struct call *call)
 {
     static const struct cio__wait_kind kinds[] = {
         [CIO__READ] = {.name = "cio_wait_readable"}, [CIO__WRITE] = {.name = "cio_wait_writable"}};
-    cio_link link;
     call->wait = (struct cio__wait){.kind = &kinds[call->direction]};
-    int rc = cio__file_wait(call->loop, call->file, call->direction, &link, &cio__current->step);
+    cio_handle *step = &cio__current->step;
+    int rc = cio__file_wait(call->loop, call->file, call->direction, step);
     if (unlikely(rc < 0))
         return rc;
     rc = cio__wait(&call->wait);
-    cio__link_remove(&link);
+    cio__ring_remove(&step->waiting);
     if (unlikely(call->generation != call->file->generation))
         return rc < 0 ? rc : -EBADF; /* closed while we waited */
     return rc;
@@ -183,7 +183,7 @@ static void adopt(struct call *call)
 {
     struct cio__file *file = call->file;
     if (file->owned_in == call->loop->runs || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
-        file->waits[CIO__READ].first || file->waits[CIO__WRITE].first)
+        cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE))
         return;
     own(call->loop, file->fd);
     call->generation = file->generation;

@@ -53,13 +53,20 @@ static bool make_room(struct cio__files *files, size_t block)
     return true;
 }
 
+static void init(struct cio__file *file, int fd)
+{
+    *file = (struct cio__file){.fd = fd, .ready = BOTH};
+    cio__ring_init(&file->waits[CIO__READ]);
+    cio__ring_init(&file->waits[CIO__WRITE]);
+}
+
 static struct cio__file *make_block(struct cio__files *files, size_t block)
 {
     struct cio__file *made = cio__alloc(CIO__FILES_A_BLOCK * sizeof *made);
     if (!made)
         return NULL;
     for (int i = 0; i < CIO__FILES_A_BLOCK; i++)
-        made[i] = (struct cio__file){.fd = (int)block * CIO__FILES_A_BLOCK + i, .ready = BOTH};
+        init(&made[i], (int)block * CIO__FILES_A_BLOCK + i);
     return files->blocks[block] = made;
 }
 
@@ -76,6 +83,21 @@ struct cio__file *cio__file_get(cio_loop *loop, int fd)
     return cio__file_find(loop, fd);
 }
 
+/* Each is left in a ring of its own, so that it may be removed whether it was woken or not. */
+static void wake_waits(cio_loop *loop, cio_ring *waits)
+{
+    cio_ring *place = waits->next;
+    cio__ring_init(waits);
+    while (place != waits) {
+        cio_ring *next = place->next;
+        cio_handle *handle = (cio_handle *)((char *)place - offsetof(cio_handle, waiting));
+        cio__ring_init(place);
+        if (likely(cio__handle_state(handle) == CIO__IDLE))
+            cio__ready_push(&loop->ready, handle);
+        place = next;
+    }
+}
+
 void cio__file_renew(cio_loop *loop, struct cio__file *file)
 {
     detach_watch(loop, file, CIO__READ);
@@ -85,22 +107,22 @@ void cio__file_renew(cio_loop *loop, struct cio__file *file)
     file->ready = BOTH;
     file->owned_in = 0;
     file->short_is_last = false;
-    cio__links_wake(loop, &file->waits[CIO__READ]);
-    cio__links_wake(loop, &file->waits[CIO__WRITE]);
+    wake_waits(loop, &file->waits[CIO__READ]);
+    wake_waits(loop, &file->waits[CIO__WRITE]);
 }
 
 /* What the kernel should be asked for, given who waits. */
 static unsigned wanted(const struct cio__file *file)
 {
     bool watched = file->watch[CIO__READ] || file->watch[CIO__WRITE];
-    bool waited = file->waits[CIO__READ].first || file->waits[CIO__WRITE].first;
+    bool waited = cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE);
     if (!watched)
         return waited || (file->registered & CIO__EDGE) ? BOTH | CIO__EDGE : 0;
 
     unsigned readiness = 0;
-    if (file->watch[CIO__READ] || file->waits[CIO__READ].first)
+    if (file->watch[CIO__READ] || cio__file_awaited(file, CIO__READ))
         readiness |= CIO__READABLE;
-    if (file->watch[CIO__WRITE] || file->waits[CIO__WRITE].first)
+    if (file->watch[CIO__WRITE] || cio__file_awaited(file, CIO__WRITE))
         readiness |= CIO__WRITABLE;
     return readiness;
 }
@@ -128,13 +150,13 @@ static int update(cio_loop *loop, struct cio__file *file)
  * its readiness told anew.
  */
 int cio__file_wait(cio_loop *loop, struct cio__file *file, enum cio__direction direction,
-                   cio_link *link, cio_handle *handle)
+                   cio_handle *handle)
 {
-    cio__links_append(&file->waits[direction], link, handle);
+    cio__ring_append(&file->waits[direction], &handle->waiting);
     bool owned = file->owned_in == loop->runs;
     int rc = owned ? update(loop, file) : ask_kernel(loop, file, wanted(file));
     if (rc < 0)
-        cio__link_remove(link);
+        cio__ring_remove(&handle->waiting);
     return rc;
 }
 
@@ -143,8 +165,7 @@ static void tell(cio_loop *loop, struct cio__file *file, enum cio__direction dir
     cio_handle *watch = file->watch[direction];
     if (watch && cio__handle_state(watch) == CIO__WATCH)
         cio__ready_push_as(&loop->ready, watch, CIO__WATCH);
-    if (file->waits[direction].first)
-        cio__links_wake(loop, &file->waits[direction]);
+    wake_waits(loop, &file->waits[direction]);
 }
 
 void cio__file_event(cio_loop *loop, const struct cio__event *event)

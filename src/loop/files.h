@@ -23,7 +23,7 @@ struct cio__file {
     uint8_t ready;        /* the readinesses in which a call may succeed */
     bool short_is_last;   /* a read that does not fill its buffer has emptied the socket */
     cio_handle *watch[2]; /* indexed by enum cio__direction */
-    struct cio__links waits[2];
+    cio_ring waits[2];    /* of handles' places */
 };
 
 enum cio__direction { CIO__READ = 0, CIO__WRITE = 1 };
@@ -47,9 +47,17 @@ int cio__file_missing(const cio_loop *loop, int fd);
  */
 void cio__file_renew(cio_loop *loop, struct cio__file *file);
 
-/* Queues handle, by way of link, when the direction may be ready. Returns 0 or a negated errno. */
+/*
+ * Queues the handle of a task when the direction may be ready. Returns 0 or a negated errno. After
+ * 0 the wait ends with cio__ring_remove(&handle->waiting).
+ */
 int cio__file_wait(cio_loop *loop, struct cio__file *file, enum cio__direction direction,
-                   cio_link *link, cio_handle *handle);
+                   cio_handle *handle);
+
+static inline bool cio__file_awaited(const struct cio__file *file, enum cio__direction direction)
+{
+    return !cio__ring_empty(&file->waits[direction]);
+}
 
 /* What the backend said of a descriptor. */
 void cio__file_event(cio_loop *loop, const struct cio__event *event);

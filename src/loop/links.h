@@ -1,4 +1,9 @@
-/* Lists of handles that wait for one thing, in the order in which they came. */
+/*
+ * Lists of handles that wait for one thing, in the order in which they came.
+ *
+ * A link may lie anywhere, and several of a handle's may be in lists at once. A ring goes through
+ * the things themselves: less to fetch, and nothing to ask at its ends.
+ */
 #ifndef CIO_LOOP_LINKS_H
 #define CIO_LOOP_LINKS_H
 
@@ -37,6 +42,32 @@ static inline void cio__link_remove(cio_link *link)
     else
         links->last = link->previous;
     link->list = NULL;
+}
+
+/* An empty ring, or a place in none. */
+static inline void cio__ring_init(cio_ring *ring)
+{
+    ring->next = ring->previous = ring;
+}
+
+static inline bool cio__ring_empty(const cio_ring *ring)
+{
+    return ring->next == ring;
+}
+
+static inline void cio__ring_append(cio_ring *ring, cio_ring *place)
+{
+    place->next = ring;
+    place->previous = ring->previous;
+    ring->previous->next = place;
+    ring->previous = place;
+}
+
+/* Takes the place out of its ring; nothing if it is in none, though it must be of a ring's shape. */
+static inline void cio__ring_remove(cio_ring *place)
+{
+    place->previous->next = place->next;
+    place->next->previous = place->previous;
 }
 
 #endif

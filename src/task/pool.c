@@ -111,7 +111,7 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop)
     if (!tasks)
         return NULL;
     *tasks = (struct cio__tasks){.loop = loop};
-    tasks->all = (struct cio__neighbors){&tasks->all, &tasks->all};
+    cio__ring_init(&tasks->all);
     cio__stacks_init(&tasks->stacks, loop, loop->stack_size);
     loop->tasks = tasks;
     loop->run_turns = cio__run_with_tasks;

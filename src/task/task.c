@@ -16,17 +16,13 @@ _Thread_local cio_task *cio__current;
 
 static void enlist(struct cio__tasks *tasks, cio_task *task)
 {
-    struct cio__neighbors *newest = tasks->all.older;
-    task->place = (struct cio__neighbors){.newer = &tasks->all, .older = newest};
-    newest->newer = &task->place;
-    tasks->all.older = &task->place;
+    cio__ring_append(&tasks->all, &task->place);
     tasks->live++;
 }
 
 static inline void delist(struct cio__tasks *tasks, cio_task *task)
 {
-    task->place.older->newer = task->place.newer;
-    task->place.newer->older = task->place.older;
+    cio__ring_remove(&task->place);
     if (--tasks->live == 0 && unlikely(tasks->stop_when_none))
         cio_stop(tasks->loop);
 }

@@ -47,12 +47,6 @@ enum cio__future_state {
     CIO__FREE = 2,     /* in the pool */
 };
 
-/* A place in a ring of tasks, of which the loop's own record is the end and the beginning. */
-struct cio__neighbors {
-    struct cio__neighbors *newer;
-    struct cio__neighbors *older;
-};
-
 /*
  * A future, and the task that may complete it. It fills three cache lines: the first is what the
  * ready ring reads, the second what a switch does, the third how it began and ended.
@@ -82,7 +76,7 @@ struct cio_future {
     const char *name; /* NULL: "Task-<id>", made when it is asked for */
     uint64_t id;
     union {
-        struct cio__neighbors place; /* among the tasks that are not done, in order of creation */
+        cio_ring place; /* among the tasks that are not done, in order of creation */
         struct cio_future *next_free;
     };
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
@@ -107,8 +101,8 @@ struct cio__tasks {
     struct cio__stacks stacks;
     struct cio__pool_block *blocks;
     struct cio_future *free;
-    struct cio__neighbors all; /* .newer is the oldest task, .older the newest */
-    size_t live;               /* how many there are */
+    cio_ring all; /* the tasks that are not done */
+    size_t live;  /* how many there are */
     uint64_t last_id;
     bool shutting_down; /* tasks are canceled as soon as they are created */
     bool stop_when_none;
@@ -215,8 +209,7 @@ static inline void cio__wake(cio_task *task)
         cio__ready_push(&task->step.loop->ready, &task->step);
 }
 
-static inline cio_task *cio__task_at(const struct cio__tasks *tasks,
-                                     const struct cio__neighbors *place)
+static inline cio_task *cio__task_at(const struct cio__tasks *tasks, const cio_ring *place)
 {
     if (place == &tasks->all)
         return NULL;
@@ -226,13 +219,13 @@ static inline cio_task *cio__task_at(const struct cio__tasks *tasks,
 /* The task that was created first of those that are not done; NULL if there is none. */
 static inline cio_task *cio__oldest_task(const struct cio__tasks *tasks)
 {
-    return cio__task_at(tasks, tasks->all.newer);
+    return cio__task_at(tasks, tasks->all.next);
 }
 
 /* The one created after it; NULL if it is the newest. */
 static inline cio_task *cio__next_task(const struct cio__tasks *tasks, const cio_task *task)
 {
-    return cio__task_at(tasks, task->place.newer);
+    return cio__task_at(tasks, task->place.next);
 }
 
 /* Copies name as the future's. Returns 0 or -ENOMEM. */
