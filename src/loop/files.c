@@ -83,7 +83,11 @@ struct cio__file *cio__file_get(cio_loop *loop, int fd)
     return cio__file_find(loop, fd);
 }
 
-/* Each is left in a ring of its own, so that it may be removed whether it was woken or not. */
+/*
+ * Each is left in a ring of its own, so that it may be removed whether it was woken or not. Its
+ * stack lies on a page of its own, to which nobody else has been lately: to look such pages up takes
+ * a tenth of a microsecond each, but hardly more for several at once than for one.
+ */
 static void wake_waits(cio_loop *loop, cio_ring *waits)
 {
     cio_ring *place = waits->next;
@@ -94,6 +98,7 @@ static void wake_waits(cio_loop *loop, cio_ring *waits)
         cio__ring_init(place);
         if (likely(cio__handle_state(handle) == CIO__IDLE))
             cio__ready_push(&loop->ready, handle);
+        __builtin_prefetch(handle->hint);
         place = next;
     }
 }
