@@ -5,6 +5,7 @@
 #ifndef CIO_H
 #define CIO_H
 
+#include <cio/context.h>
 #include <cio/error.h>
 #include <cio/future.h>
 #include <cio/group.h>

@@ -47,14 +47,14 @@ typedef struct cio_handle {
     cio_callback *fn;
     void *arg;
     struct cio_loop *loop;
-    union {
-        const void *hint;        /* memory that the callback will touch first: prefetched */
-        struct cio_handle *next; /* in the inbox */
-    };
+    const void *hint; /* memory that will be touched first: prefetched; or the callback's context */
     union {
         struct {
-            int64_t when_ns;   /* timers: the deadline; watches: their descriptor */
-            uint64_t sequence; /* timers: the order of equal deadlines */
+            int64_t when_ns; /* timers: the deadline; watches: their descriptor */
+            union {
+                uint64_t sequence;       /* timers: the order of equal deadlines */
+                struct cio_handle *next; /* in the inbox, and behind the ready ring */
+            };
         };
         cio_ring waiting; /* a task's, while it waits for a descriptor */
     };

@@ -17,7 +17,8 @@ typedef struct cio_task_options {
     const char *name;  /* copied; NULL: "Task-N" */
     size_t stack_size; /* usable bytes, 4 KiB .. 1 GiB, rounded up to pages; 0: the loop's */
     bool eager; /* if its loop runs: begin inside the call, until the first wait (eager_start) */
-    cio_loop *loop; /* NULL: the loop that runs in this thread */
+    cio_loop *loop;              /* NULL: the loop that runs in this thread */
+    struct cio_context *context; /* runs in it, not in a copy of the current one; outlives it */
 } cio_task_options;
 
 /*

@@ -50,7 +50,8 @@ static bool may_succeed(const struct call *call)
 static int wait_ready(struct call *call)
 {
     static const struct cio__wait_kind kinds[] = {
-        [CIO__READ] = {.name = "cio_wait_readable"}, [CIO__WRITE] = {.name = "cio_wait_writable"}};
+        [CIO__READ] = {.name = "cio_wait_readable", .in_ring = true},
+        [CIO__WRITE] = {.name = "cio_wait_writable", .in_ring = true}};
     call->wait = (struct cio__wait){.kind = &kinds[call->direction]};
     cio_handle *step = &cio__current->step;
     int rc = cio__file_wait(call->loop, call->file, call->direction, step);

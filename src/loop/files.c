@@ -22,6 +22,7 @@ static void detach_watch(cio_loop *loop, struct cio__file *file, enum cio__direc
     file->watch[direction] = NULL;
     if (cio__handle_state(handle) != CIO__WATCH)
         cio__ready_remove(&loop->ready, handle);
+    CIO__FORGET_VARS(handle);
     cio__handle_set_state(handle, CIO__IDLE);
 }
 
@@ -217,7 +218,7 @@ static int watch_file(cio_loop *loop, int fd, cio_handle *handle, cio_callback *
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = NULL;
+    handle->hint = cio__vars_hint(CIO__HINT_STAYS);
     handle->when_ns = (int64_t)fd * 2 + direction; /* so that cio_handle_cancel() finds it */
     cio__handle_set_state(handle, CIO__WATCH);
     return 0;

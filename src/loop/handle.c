@@ -19,7 +19,7 @@ static void fill(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = NULL;
+    handle->hint = cio__vars_hint(0);
 }
 
 int cio_call_soon(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
@@ -42,6 +42,16 @@ int cio__call_at_ns(cio_loop *loop, cio_handle *handle, int64_t when_ns)
     return rc;
 }
 
+static int fill_and_call_at(cio_loop *loop, cio_handle *handle, int64_t when_ns, cio_callback *fn,
+                            void *arg)
+{
+    fill(loop, handle, fn, arg);
+    int rc = cio__call_at_ns(loop, handle, when_ns);
+    if (rc < 0)
+        CIO__FORGET_VARS(handle);
+    return rc;
+}
+
 int cio_call_later(cio_loop *loop, cio_handle *handle, double delay, cio_callback *fn, void *arg)
 {
     int rc = cio__check_call(loop, handle, fn);
@@ -49,8 +59,8 @@ int cio_call_later(cio_loop *loop, cio_handle *handle, double delay, cio_callbac
         return rc;
     if (delay != delay)
         return -EINVAL;
-    fill(loop, handle, fn, arg);
-    return cio__call_at_ns(loop, handle, cio__deadline_after_ns(cio__now_ns(loop), delay));
+    int64_t when_ns = cio__deadline_after_ns(cio__now_ns(loop), delay);
+    return fill_and_call_at(loop, handle, when_ns, fn, arg);
 }
 
 int cio_call_at(cio_loop *loop, cio_handle *handle, double when, cio_callback *fn, void *arg)
@@ -60,8 +70,7 @@ int cio_call_at(cio_loop *loop, cio_handle *handle, double when, cio_callback *f
         return rc;
     if (when != when)
         return -EINVAL;
-    fill(loop, handle, fn, arg);
-    return cio__call_at_ns(loop, handle, cio__deadline_ns(when));
+    return fill_and_call_at(loop, handle, cio__deadline_ns(when), fn, arg);
 }
 
 bool cio_handle_cancel(cio_handle *handle)
@@ -78,6 +87,7 @@ bool cio_handle_cancel(cio_handle *handle)
         cio__timers_remove(&loop->timers, handle);
     else
         cio__ready_remove(&loop->ready, handle);
+    CIO__FORGET_VARS(handle);
     cio__handle_set_state(handle, CIO__IDLE);
     return true;
 }

@@ -71,7 +71,9 @@ int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *f
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
+    handle->hint = cio__vars_hint(0);
     if (!push(loop, handle)) {
+        CIO__FORGET_VARS(handle);
         cio__handle_set_state(handle, CIO__IDLE);
         return CIO_ECLOSED;
     }

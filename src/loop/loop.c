@@ -101,10 +101,16 @@ cio_loop *cio_loop_new(const cio_loop_options *options)
     return loop;
 }
 
+static void drop(cio_handle *handle)
+{
+    CIO__FORGET_VARS(handle);
+    cio__handle_set_state(handle, CIO__IDLE);
+}
+
 static void drop_timers(cio_loop *loop)
 {
     for (uint32_t i = 0; i < loop->timers.n; i++)
-        cio__handle_set_state(loop->timers.heap[i].handle, CIO__IDLE);
+        drop(loop->timers.heap[i].handle);
     cio__timers_free(&loop->timers);
 }
 
@@ -116,7 +122,7 @@ static void drop_ready(cio_loop *loop)
             cio__ready_refill(ready);
         cio_handle *handle = ready->slots[ready->head++ & ready->mask];
         if (handle)
-            cio__handle_set_state(handle, CIO__IDLE);
+            drop(handle);
     }
     cio__ready_free(ready);
 }

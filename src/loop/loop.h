@@ -11,6 +11,7 @@
 #include "loop/files.h"
 #include "loop/ready.h"
 #include "loop/timers.h"
+#include "loop/vars.h"
 #include "os/error.h"
 #include "os/os.h"
 

@@ -66,9 +66,9 @@ static inline __attribute__((always_inline)) void cio__take_ready(cio_loop *loop
     cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
 }
 
-/* run(context, fn, arg) is called for each handle. */
+/* run(context, fn, arg, hint) is called for each handle; for a callback that is cio__call(). */
 static inline __attribute__((always_inline)) void cio__run_turns(
-    cio_loop *loop, void (*run)(void *, cio_callback *, void *), void *context)
+    cio_loop *loop, void (*run)(void *, cio_callback *, void *, const void *), void *context)
 {
     struct cio__ready *ready = &loop->ready;
     cio__begin_turn(loop);
@@ -77,8 +77,9 @@ static inline __attribute__((always_inline)) void cio__run_turns(
         if (likely(handle != NULL)) {
             cio_callback *fn = handle->fn;
             void *arg = handle->arg;
+            const void *hint = handle->hint;
             cio__take_ready(loop, handle);
-            run(context, fn, arg);
+            run(context, fn, arg, hint);
         } else if (ready->head == loop->turn_end) {
             break;
         } else {

@@ -133,10 +133,10 @@ static int gather_work(cio_loop *loop)
     return loop->until_check <= 0 ? check_clock(loop) : 0;
 }
 
-static void call(void *context, cio_callback *fn, void *arg)
+static void call(void *context, cio_callback *fn, void *arg, const void *hint)
 {
     (void)context;
-    fn(arg);
+    cio__call(fn, arg, hint);
 }
 
 void cio__run_callbacks(cio_loop *loop)
@@ -155,11 +155,9 @@ static int check_run(const cio_loop *loop)
     return loop->running || cio__running ? CIO_ERUNNING : 0;
 }
 
-int cio_run_forever(cio_loop *loop)
+static int run_forever(cio_loop *loop)
 {
-    int rc = check_run(loop);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
     loop->running = true;
     loop->runs++;
     loop->until_check = 0;
@@ -178,6 +176,18 @@ int cio_run_forever(cio_loop *loop)
     loop->stopping = false;
     loop->running = false;
     cio__running = NULL;
+    return rc;
+}
+
+/* Callbacks bring their contexts with them: that of the caller is none of theirs. */
+int cio_run_forever(cio_loop *loop)
+{
+    int rc = check_run(loop);
+    if (rc < 0)
+        return rc;
+    struct cio__thread_vars before = cio__vars_enter(NULL);
+    rc = run_forever(loop);
+    cio__vars_leave(before);
     return rc;
 }
 

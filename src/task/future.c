@@ -110,6 +110,7 @@ int cio_add_done_callback(cio_future *future, cio_done_callback *callback, cio_d
     callback->handle.fn = run_done_callback;
     callback->handle.arg = callback;
     callback->handle.loop = future->step.loop;
+    callback->handle.hint = cio__vars_hint(0);
     cio__future_listen(future, &callback->link, &callback->handle);
     return 0;
 }
@@ -120,6 +121,7 @@ int cio_remove_done_callback(cio_done_callback *callback)
         return 0;
     cio__link_remove(&callback->link);
     cio_handle_cancel(&callback->handle);
+    CIO__FORGET_VARS(&callback->handle);
     cio_future *future = callback->future;
     callback->future = NULL;
     cio__unref(future);

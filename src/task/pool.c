@@ -62,6 +62,12 @@ static void report_leftover(cio_loop *loop, struct cio_future *future)
     cio__report(loop, message, error < 0 ? error : 0, future, cio_get_name(future));
 }
 
+static void close_future(cio_loop *loop, struct cio_future *future)
+{
+    report_leftover(loop, future);
+    cio__contexts_forget(future);
+}
+
 static void close_tasks(cio_loop *loop)
 {
     if (cio__loop_inherited(loop))
@@ -69,7 +75,7 @@ static void close_tasks(cio_loop *loop)
     for (struct cio__pool_block *block = loop->tasks->blocks; block; block = block->next)
         for (int i = 0; i < BLOCK_FUTURES; i++)
             if (block->futures[i].state != CIO__FREE)
-                report_leftover(loop, &block->futures[i]);
+                close_future(loop, &block->futures[i]);
 }
 
 static void free_tasks(cio_loop *loop)
@@ -91,7 +97,9 @@ static void free_tasks(cio_loop *loop)
 /* A forked child runs on a task's stack perhaps, but in none of the parent's tasks. */
 static void forget_in_child(void)
 {
+    struct cio__vars *vars = cio__vars_capture(); /* which is the child's too */
     cio__current = NULL;
+    cio__vars_enter(vars);
     cio__forget_interrupt();
 }
 
@@ -105,6 +113,7 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop)
     if (likely(loop->tasks != NULL))
         return loop->tasks;
     pthread_once(&fork_once, watch_forks);
+    cio__contexts_know_tasks();
     if (fork_error)
         return NULL;
     struct cio__tasks *tasks = cio__alloc(sizeof *tasks);

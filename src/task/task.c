@@ -31,6 +31,8 @@ static inline void delist(struct cio__tasks *tasks, cio_task *task)
 static inline __attribute__((always_inline)) void finish(cio_loop *loop, cio_task *task, int rc)
 {
     struct cio__tasks *tasks = loop->tasks;
+    if (unlikely(task->vars))
+        cio__vars_empty(&task->vars);
     if (unlikely(task->must_cancel) && rc >= 0)
         rc = CIO_ECANCELED; /* asked for, and no wait came to deliver it */
     delist(tasks, task);
@@ -110,13 +112,14 @@ static void begin(void *task)
 }
 
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
-static inline __attribute__((always_inline)) void run(void *here, cio_callback *fn, void *arg)
+static inline __attribute__((always_inline)) void run(void *here, cio_callback *fn, void *arg,
+                                                      const void *hint)
 {
     if (likely(fn == cio__task_resume) ||
         (fn == begin && prepare(((cio_task *)arg)->step.loop, arg)))
         enter(arg, here);
     else if (fn != begin)
-        fn(arg);
+        cio__call(fn, arg, hint);
 }
 
 void cio__run_with_tasks(cio_loop *loop)
@@ -196,7 +199,9 @@ void cio__task_main(struct cio__context *self)
     cio_task *task = (cio_task *)((char *)self - offsetof(cio_task, context));
     cio__shadow_arrive(SHADOW(task), SHADOW(task->resumer));
     cio_loop *loop = task->step.loop; /* in a forked child nothing runs */
-    int rc = task->fn(task->arg);
+    void *arg = task->arg;
+    task->value = NULL;
+    int rc = task->fn(arg);
     finish(loop, task, rc);
     if (MAY_HAND_OVER && task->resumer->is_loop && !task->stack->single)
         leave_and_free(loop, task);
@@ -216,6 +221,10 @@ static bool cancel_wait(cio_task *task)
     if (wait->canceled || cio__handle_state(&task->step) == CIO__READY)
         return false; /* it has ended; the task has not noticed yet */
     wait->canceled = true;
+    if (wait->kind->in_ring) {
+        cio__ring_remove(&task->step.waiting);
+        cio__ring_init(&task->step.waiting);
+    }
     cio_handle_cancel(&task->step); /* of a sleeper: its timer */
     task->step.fn = cio__task_resume;
     cio__wake(task);
@@ -291,6 +300,12 @@ int cio_yield(void)
     return alone(loop, task) ? 0 : yield_to_others(loop, task);
 }
 
+/* Apart, for most programs have no variables. */
+static __attribute__((noinline)) void inherit_context(cio_task *task)
+{
+    task->vars = (uintptr_t)cio__vars_capture_used();
+}
+
 /* A task that is not queued yet. NULL: no memory. */
 static inline cio_task *make(struct cio__tasks *tasks, cio_coroutine *fn, void *arg)
 {
@@ -307,6 +322,8 @@ static inline cio_task *make(struct cio__tasks *tasks, cio_coroutine *fn, void *
     task->step.hint = NULL;
     task->must_cancel = tasks->shutting_down;
     enlist(tasks, task);
+    if (cio__vars_in_use())
+        inherit_context(task);
     return task;
 }
 
@@ -334,7 +351,13 @@ static cio_task *make_with(const cio_task_options *options, cio_loop *loop, cio_
     if (!task)
         return NULL;
     task->stack_size = options->stack_size;
+    if (unlikely(options->context)) {
+        cio__vars_empty(&task->vars);
+        task->vars = (uintptr_t)options->context | CIO__PLACE_IS_ELSEWHERE;
+        cio__vars_are_used();
+    }
     if (options->name && cio__set_name(task, options->name) < 0) {
+        cio__vars_empty(&task->vars);
         delist(tasks, task);
         task->references = 1;
         cio__unref(task);

@@ -30,6 +30,7 @@ struct cio__wait;
 struct cio__wait_kind {
     const char *name; /* the public call that waits, for those who look at the task */
     bool (*cancel)(struct cio__wait *wait);
+    bool in_ring; /* the task's handle stands in a ring: out of it before it is queued */
 };
 
 /*
@@ -70,10 +71,13 @@ struct cio_future {
 
     int rc;
     uint32_t references;
-    void *value;
-    cio_coroutine *fn;
-    void *arg;
+    union {
+        void *value;
+        void *arg; /* until it begins */
+    };
+    uintptr_t vars;   /* its context: a place, see loop/vars.h */
     const char *name; /* NULL: "Task-<id>", made when it is asked for */
+    cio_coroutine *fn;
     uint64_t id;
     union {
         cio_ring place; /* among the tasks that are not done, in order of creation */
@@ -138,6 +142,7 @@ static inline struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
     future->rc = 0;
     future->references = 1;
     future->value = NULL;
+    future->vars = 0;
     future->name = NULL;
     return future;
 }
@@ -230,6 +235,12 @@ static inline cio_task *cio__next_task(const struct cio__tasks *tasks, const cio
 
 /* Copies name as the future's. Returns 0 or -ENOMEM. */
 int cio__set_name(struct cio_future *future, const char *name);
+
+/* Tells floor 1 which context is current in a task. */
+void cio__contexts_know_tasks(void);
+
+/* Lets go of the contexts that a loop's end finds: a task's, and those of done callbacks. */
+void cio__contexts_forget(struct cio_future *future);
 
 /* The handle's callback of a task that has begun. */
 void cio__task_resume(void *task);
