@@ -12,6 +12,7 @@
 #include <cio/loop.h>
 #include <cio/memory.h>
 #include <cio/runner.h>
+#include <cio/signal.h>
 #include <cio/socket.h>
 #include <cio/task.h>
 #include <cio/timeout.h>

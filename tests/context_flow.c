@@ -519,6 +519,21 @@ TEST(threads_t24_threads_share_what_they_inherit)
     assert_int_equal(atomic_load(&n_released), 1 + N * test_scale(300));
 }
 
+static void *set_and_end(void *arg)
+{
+    (void)arg;
+    assert_int_equal(cio_context_set(&counted, strdup("mine"), NULL), 0);
+    return NULL;
+}
+
+TEST(threads_t24_a_threads_own_values_end_with_it)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, set_and_end, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&n_released), 1);
+}
+
 static atomic_bool stop_posting;
 
 struct poster {

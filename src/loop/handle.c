@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "loop/loop.h"
+#include "loop/signals.h"
 
 int cio__check_call(const cio_loop *loop, const cio_handle *handle, cio_callback *fn)
 {
@@ -73,6 +74,14 @@ int cio_call_at(cio_loop *loop, cio_handle *handle, double when, cio_callback *f
     return fill_and_call_at(loop, handle, cio__deadline_ns(when), fn, arg);
 }
 
+static bool unwatch(cio_loop *loop, const cio_handle *handle)
+{
+    int64_t what = handle->when_ns;
+    if (what < 0)
+        return cio__signal_unwatch(loop, (int)-what) == 1;
+    return cio__file_unwatch(loop, (int)(what / 2), what % 2) == 1;
+}
+
 bool cio_handle_cancel(cio_handle *handle)
 {
     if (!handle || cio__handle_state(handle) == CIO__IDLE)
@@ -80,7 +89,7 @@ bool cio_handle_cancel(cio_handle *handle)
     cio_loop *loop = handle->loop;
     unsigned state = cio__handle_state(handle);
     if (state & CIO__WATCH)
-        return cio__file_unwatch(loop, (int)(handle->when_ns / 2), handle->when_ns % 2) == 1;
+        return unwatch(loop, handle);
     if (state == CIO__INBOX)
         cio__inbox_drain(loop);
     if (state == CIO__TIMER)

@@ -58,10 +58,8 @@ void cio__inbox_awake(cio_loop *loop)
  * The poster stores the handle, then reads `sleep`; the loop stores `sleep`, then reads the inbox.
  * In a sequentially consistent order one of the two sees the other, so no wake is lost.
  */
-int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+static int post(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg, bool with_vars)
 {
-    if (!loop || !handle || !fn)
-        return -EINVAL;
     if (__atomic_load_n(&loop->closed, __ATOMIC_ACQUIRE))
         return CIO_ECLOSED;
     uint8_t idle = CIO__IDLE;
@@ -71,7 +69,7 @@ int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *f
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = cio__vars_hint(0);
+    handle->hint = with_vars ? cio__vars_hint(0) : NULL;
     if (!push(loop, handle)) {
         CIO__FORGET_VARS(handle);
         cio__handle_set_state(handle, CIO__IDLE);
@@ -80,6 +78,16 @@ int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *f
     if (__atomic_load_n(&loop->inbox.sleep, __ATOMIC_SEQ_CST) == CIO__ASLEEP)
         wake(loop);
     return 0;
+}
+
+int cio__post(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+{
+    return post(loop, handle, fn, arg, false);
+}
+
+int cio_call_soon_threadsafe(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+{
+    return loop && handle && fn ? post(loop, handle, fn, arg, true) : -EINVAL;
 }
 
 static cio_handle *reversed(cio_handle *newest)

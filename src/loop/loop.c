@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/loop.h"
+#include "loop/signals.h"
 #include "os/gdb.h"
 #include "os/memory.h"
 
@@ -23,6 +24,7 @@ static int fork_error;
 static void forget_in_child(void)
 {
     fork_generation++;
+    cio__signals_forget_in_child();
     if (cio__running)
         cio__running->until_check = 0; /* the turn that forked is this loop's last in the child */
     cio__running = NULL;
@@ -137,6 +139,7 @@ int cio_loop_close(cio_loop *loop)
         return 0;
     if (loop->close_tasks)
         loop->close_tasks(loop);
+    cio__signals_close(loop);
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELEASE);
     cio__inbox_close(loop);
     cio__files_free(loop);

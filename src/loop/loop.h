@@ -62,6 +62,9 @@ struct cio_loop {
 
     struct cio__files files;
 
+    struct cio__signal *signals;   /* see signals.c */
+    struct cio_signals *listeners; /* who is told of signals besides handlers */
+
     cio_callback *poll_release;
     cio_callback *poll_acquire;
     void *poll_arg;
@@ -88,6 +91,9 @@ int cio__check_call(const cio_loop *loop, const cio_handle *handle, cio_callback
 
 /* The instance of cio__run_turns() that knows callbacks only. */
 void cio__run_callbacks(cio_loop *loop);
+
+/* cio_call_soon_threadsafe() in the empty context. */
+int cio__post(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg);
 
 /* cio_call_at() for a handle whose fields are filled. Returns 0 or -ENOMEM. */
 int cio__call_at_ns(cio_loop *loop, cio_handle *handle, int64_t when_ns);

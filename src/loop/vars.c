@@ -2,6 +2,7 @@
 #include "loop/vars.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include <cio/error.h>
 
@@ -119,10 +120,34 @@ static struct cio__vars *current_vars(void)
     return cio__vars_in_use() ? cio__vars_at(outer_place()) : NULL;
 }
 
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool have_key;
+
+static void thread_ends(void *thread_vars)
+{
+    cio__vars_empty(&((struct cio__thread_vars *)thread_vars)->vars);
+}
+
+static void make_key(void)
+{
+    have_key = pthread_key_create(&key, thread_ends) == 0;
+}
+
+/* What a thread has set for itself is let go when it ends. */
+static void clear_at_the_end(struct cio__thread_vars *here)
+{
+    pthread_once(&key_once, make_key);
+    if (have_key && !pthread_getspecific(key))
+        pthread_setspecific(key, here);
+}
+
 /* A signal handler that captures sees the old snapshot or the new one, both whole and alive. */
 static void put(struct cio__place place, struct cio__vars *vars)
 {
     cio__vars_are_used();
+    if (place.where == &cio__thread_vars)
+        clear_at_the_end(&cio__thread_vars);
     __atomic_store_n(place.at, (uintptr_t)vars, __ATOMIC_RELEASE);
 }
 

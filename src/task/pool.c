@@ -100,7 +100,6 @@ static void forget_in_child(void)
     struct cio__vars *vars = cio__vars_capture(); /* which is the child's too */
     cio__current = NULL;
     cio__vars_enter(vars);
-    cio__forget_interrupt();
 }
 
 static void watch_forks(void)

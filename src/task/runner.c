@@ -2,8 +2,9 @@
 #include <cio/runner.h>
 
 #include <errno.h>
-#include <signal.h>
 
+#include "loop/signals.h"
+#include "os/signals.h"
 #include "task/task.h"
 
 static void stop_loop(cio_future *future, void *arg)
@@ -39,62 +40,33 @@ int cio_run_until_complete(cio_loop *loop, cio_future *future)
     return rc;
 }
 
-/*
- * ^C. The handler runs in any thread; what it touches is set before it is installed and stays until
- * it is removed.
- */
-static struct {
+/* ^C, while the main task runs. */
+struct interrupt {
     cio_loop *loop;
     cio_task *main;
-    cio_handle handle;
-    volatile sig_atomic_t count;
+    bool watched;
     bool canceled_main;
-} interrupt;
+};
 
 static void cancel_main(void *arg)
 {
-    (void)arg;
-    interrupt.canceled_main = cio_cancel(interrupt.main) == 1;
+    struct interrupt *interrupt = arg;
+    interrupt->canceled_main = cio_cancel(interrupt->main) == 1;
 }
 
-static void on_sigint(int signal_number)
+static void watch_sigint(struct interrupt *interrupt)
 {
-    if (interrupt.count++ == 0) {
-        cio_call_soon_threadsafe(interrupt.loop, &interrupt.handle, cancel_main, NULL);
-        return;
-    }
-    signal(signal_number, SIG_DFL);
-    raise(signal_number); /* delivered when this handler returns */
-}
-
-static bool watch_sigint(cio_loop *loop, cio_task *main_task)
-{
-    struct sigaction before;
-    if (!cio__in_main_thread() || sigaction(SIGINT, NULL, &before) < 0 ||
-        before.sa_handler != SIG_DFL)
-        return false;
-    interrupt.loop = loop;
-    interrupt.main = main_task;
-    interrupt.handle = (cio_handle){0};
-    interrupt.count = 0;
-    interrupt.canceled_main = false;
-    struct sigaction action = {.sa_handler = on_sigint, .sa_flags = SA_RESTART};
-    return sigaction(SIGINT, &action, NULL) == 0;
-}
-
-void cio__forget_interrupt(void)
-{
-    struct sigaction now;
-    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == on_sigint)
-        signal(SIGINT, SIG_DFL);
+    interrupt->watched = cio__in_main_thread() && cio__signal_is_default(SIGINT) &&
+                         cio__signal_rule_begin(interrupt->loop, SIGINT, cancel_main, interrupt) ==
+                             0;
 }
 
 /* Whether the program was interrupted and ended by it. */
-static bool unwatch_sigint(int rc)
+static bool unwatch_sigint(struct interrupt *interrupt, int rc)
 {
-    cio__forget_interrupt();
-    cio_handle_cancel(&interrupt.handle);
-    return interrupt.canceled_main && rc == CIO_ECANCELED && cio_uncancel(interrupt.main) == 0;
+    if (interrupt->watched)
+        cio__signal_rule_end(interrupt->loop, SIGINT);
+    return interrupt->canceled_main && rc == CIO_ECANCELED && cio_uncancel(interrupt->main) == 0;
 }
 
 /*
@@ -120,9 +92,11 @@ static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutin
     if (!main_task)
         return cio_last_error();
     cio_ref(main_task); /* the interrupt asks it afterwards */
-    bool watching = !options->leave_sigint && watch_sigint(loop, main_task);
+    struct interrupt interrupt = {.loop = loop, .main = main_task};
+    if (!options->leave_sigint)
+        watch_sigint(&interrupt);
     int rc = cio_run_until_complete(loop, main_task);
-    bool interrupted = watching && unwatch_sigint(rc);
+    bool interrupted = unwatch_sigint(&interrupt, rc);
     if (rc == CIO_ESTOPPED)
         cio__unref(main_task);
     if (!cio__loop_inherited(loop))

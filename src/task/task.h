@@ -252,9 +252,6 @@ void cio__run_with_tasks(cio_loop *loop);
 int cio__check_await(const cio_future *future);
 int cio__check_await_all(cio_future *const *futures, size_t n);
 
-/* Gives SIGINT back if cio_run() has it. */
-void cio__forget_interrupt(void);
-
 /*
  * Has stack overflows of tasks of this thread reported, from here to the end. Returns false if that
  * cannot be had; then the end must not be called.
