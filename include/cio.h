@@ -18,5 +18,6 @@
 #include <cio/timeout.h>
 #include <cio/version.h>
 #include <cio/wait.h>
+#include <cio/waiters.h>
 
 #endif

@@ -38,7 +38,9 @@ static void watch_forks(void)
 
 static void enlist(cio_loop *loop)
 {
+    static uint64_t last_id;
     pthread_mutex_lock(&loops_lock);
+    loop->id = ++last_id;
     loop->next = cio__loops;
     if (cio__loops)
         cio__loops->previous = loop;
@@ -198,4 +200,15 @@ int cio_set_poll_hooks(cio_loop *loop, cio_callback *release, cio_callback *acqu
 bool cio__loop_inherited(const cio_loop *loop)
 {
     return loop->fork_generation != fork_generation;
+}
+
+bool cio__loop_is_open(uint64_t id)
+{
+    pthread_mutex_lock(&loops_lock);
+    const cio_loop *loop = cio__loops;
+    while (loop && loop->id != id)
+        loop = loop->next;
+    bool open = loop && !cio_is_closed(loop) && !cio__loop_inherited(loop);
+    pthread_mutex_unlock(&loops_lock);
+    return open;
 }

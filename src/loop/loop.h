@@ -51,6 +51,7 @@ struct cio_loop {
     bool stopping;
     bool closed; /* atomic: other threads ask */
     unsigned fork_generation;
+    uint64_t id; /* of no other loop, earlier or later; never 0 */
 
     /* Other threads' side, on a cache line of its own. */
     struct {
@@ -100,6 +101,9 @@ int cio__call_at_ns(cio_loop *loop, cio_handle *handle, int64_t when_ns);
 
 /* Whether the loop was made by an ancestor of this process. */
 bool cio__loop_inherited(const cio_loop *loop);
+
+/* Whether the loop of this id, of any thread, exists, is not closed, and is this process's. */
+bool cio__loop_is_open(uint64_t id);
 
 /* Moves what other threads have queued to the ready ring; the second for the last time. */
 void cio__inbox_drain(cio_loop *loop);

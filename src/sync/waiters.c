@@ -1,0 +1,57 @@
+/* The list of waiting tasks: its waits, and which loop they belong to. */
+#include "sync/waiters.h"
+
+/* The waiters of a loop that is closed went with their stacks: nothing in the list is valid. */
+static void forget(struct cio__waiters *list)
+{
+    *list = (struct cio__waiters){0};
+}
+
+/*
+ * asyncio binds for ever. Here a list is free again when its loop is closed, so that one at file
+ * scope serves one cio_run() after another.
+ */
+int cio__waiters_check_slowly(struct cio__waiters *list)
+{
+    if (!cio__current)
+        return CIO_ENOTASK;
+    if (list->loop_id == cio__running->id)
+        return 0;
+    if (list->loop_id && cio__loop_is_open(list->loop_id))
+        return CIO_EWRONGLOOP;
+    forget(list);
+    list->loop_id = cio__running->id;
+    return 0;
+}
+
+/* Between two runs of their loop they may be woken; while another loop runs here they may not. */
+int cio__waiters_check_wake_slowly(struct cio__waiters *list)
+{
+    if (!cio__loop_is_open(list->loop_id))
+        forget(list);
+    else if (cio__running)
+        return CIO_EWRONGLOOP;
+    return 0;
+}
+
+static void append(struct cio__waiters *list, struct cio__waiter *waiter)
+{
+    waiter->list = list;
+    waiter->next = NULL;
+    waiter->previous = list->last;
+    if (list->last)
+        list->last->next = waiter;
+    else
+        list->first = waiter;
+    list->last = waiter;
+}
+
+int cio__waiters_wait(struct cio__waiters *list, struct cio__waiter *waiter)
+{
+    waiter->task = cio__current;
+    waiter->woken = false;
+    append(list, waiter);
+    int rc = cio__wait(&waiter->wait);
+    cio__waiter_remove(waiter);
+    return rc;
+}
