@@ -14,6 +14,7 @@
 #include <cio/runner.h>
 #include <cio/signal.h>
 #include <cio/socket.h>
+#include <cio/sync.h>
 #include <cio/task.h>
 #include <cio/timeout.h>
 #include <cio/version.h>

@@ -18,7 +18,13 @@ struct cio__waiters {
     struct cio__waiter *first;
     struct cio__waiter *last;
     uint64_t loop_id; /* the loop whose tasks wait here, since the first wait; 0: none yet */
+    uint32_t woken;   /* who were woken and have not run; counted where newcomers must not pass */
 };
+
+#define CIO__WAITERS_INIT                                                                          \
+    {                                                                                              \
+        0, 0, 0, 0                                                                                 \
+    }
 
 CIO_END
 

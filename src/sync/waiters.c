@@ -34,6 +34,28 @@ int cio__waiters_check_wake_slowly(struct cio__waiters *list)
     return 0;
 }
 
+/* Of a closed loop's waiters nothing may be looked at. */
+static bool is_alive(const struct cio__waiters *list)
+{
+    bool is_ours = cio__running && cio__running->id == list->loop_id;
+    return is_ours || cio__loop_is_open(list->loop_id);
+}
+
+bool cio__waiters_are_there(const struct cio__waiters *list)
+{
+    return (list->first || list->woken) && is_alive(list);
+}
+
+bool cio__waiters_in_line(const struct cio__waiters *list)
+{
+    if (!is_alive(list))
+        return false;
+    const struct cio__waiter *waiter = list->first;
+    while (waiter && waiter->wait.canceled)
+        waiter = waiter->next;
+    return waiter || list->woken;
+}
+
 static void append(struct cio__waiters *list, struct cio__waiter *waiter)
 {
     waiter->list = list;

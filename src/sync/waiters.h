@@ -19,7 +19,7 @@
 #ifndef CIO_SYNC_WAITERS_H
 #define CIO_SYNC_WAITERS_H
 
-#include <cio/waiters.h>
+#include <cio/sync.h>
 
 #include "task/task.h"
 
@@ -58,6 +58,12 @@ static inline int cio__waiters_check_wake(struct cio__waiters *list)
         return 0;
     return cio__waiters_check_wake_slowly(list);
 }
+
+/* Whether a newcomer must queue: somebody waits and is not canceled, or was woken and counted. */
+bool cio__waiters_in_line(const struct cio__waiters *list);
+
+/* Whether the list may not go: somebody is in it, canceled or not, or was woken and counted. */
+bool cio__waiters_are_there(const struct cio__waiters *list);
 
 /*
  * Waits behind all others until woken or canceled; after cio__waiters_check() said yes. Returns 0

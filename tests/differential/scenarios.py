@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
 import trace_asyncio as trace  # noqa: E402
 
-for theme in ("tasks", "cancel", "waits", "gathers", "groups", "timers"):
+for theme in ("tasks", "cancel", "waits", "gathers", "groups", "timers", "sync"):
     importlib.import_module("scenario_" + theme)
 
 SKIPPED = 77
