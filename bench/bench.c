@@ -53,6 +53,11 @@ const struct bench benches[] = {
     {"timer-at 0", PLAIN, B_CIO | B_UV, NS("timer-at-0")},
     {"timer-at 1000000", PLAIN, B_CIO | B_UV, NS("timer-at-1000000")},
 
+    /* Acquire and release: nobody else wants it; two tasks always do, each change of hands. */
+    {"lock", PLAIN, B_TASKS, NS("lock")},
+    {"lock-hand-over", PLAIN, B_TASKS, NS("lock-hand-over")},
+    {"semaphore", PLAIN, B_TASKS, NS("semaphore")},
+
     /* A million sleeps of one to two seconds: processor time from start to fire, and bytes while
      * all are parked. libuv's are timers without a stack. */
     {"sleep 1000000",

@@ -17,6 +17,11 @@ void bench_timer_later(long n);
 void bench_timer_at(long n);
 void bench_sleep(long n);
 
+/* cio_sync.c */
+void bench_lock(long n);
+void bench_lock_hand_over(long n);
+void bench_semaphore(long n);
+
 /* cio_io.c */
 void bench_wake_burst(long n);
 void bench_wake_pingpong(long n);

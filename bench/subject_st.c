@@ -1,6 +1,8 @@
 /* State Threads 1.9, used as its documentation says: epoll, default stacks (64 KiB, without guard pages). */
 #include "subject.h"
 
+#include "st_sync.h"
+
 #include <errno.h>
 #include <st.h>
 #include <stdbool.h>
@@ -200,6 +202,9 @@ int main(int argc, char **argv)
         {"switch", bench_switch},
         {"switch-deep", bench_switch_deep},
         {"spawn", bench_spawn},
+        {"lock", bench_lock},
+        {"lock-hand-over", bench_lock_hand_over},
+        {"semaphore", bench_semaphore},
         {"clock", bench_clock},
         {"sleep", bench_sleep},
         {"echo", bench_echo},

@@ -1,4 +1,4 @@
-/* The list of waiting tasks: its waits, and which loop they belong to. */
+/* The list of waiting tasks: which loop it belongs to. */
 #include "sync/waiters.h"
 
 /* The waiters of a loop that is closed went with their stacks: nothing in the list is valid. */
@@ -46,7 +46,7 @@ bool cio__waiters_are_there(const struct cio__waiters *list)
     return (list->first || list->woken) && is_alive(list);
 }
 
-bool cio__waiters_in_line(const struct cio__waiters *list)
+bool cio__waiters_in_line_slowly(const struct cio__waiters *list)
 {
     if (!is_alive(list))
         return false;
@@ -54,26 +54,4 @@ bool cio__waiters_in_line(const struct cio__waiters *list)
     while (waiter && waiter->wait.canceled)
         waiter = waiter->next;
     return waiter || list->woken;
-}
-
-static void append(struct cio__waiters *list, struct cio__waiter *waiter)
-{
-    waiter->list = list;
-    waiter->next = NULL;
-    waiter->previous = list->last;
-    if (list->last)
-        list->last->next = waiter;
-    else
-        list->first = waiter;
-    list->last = waiter;
-}
-
-int cio__waiters_wait(struct cio__waiters *list, struct cio__waiter *waiter)
-{
-    waiter->task = cio__current;
-    waiter->woken = false;
-    append(list, waiter);
-    int rc = cio__wait(&waiter->wait);
-    cio__waiter_remove(waiter);
-    return rc;
 }

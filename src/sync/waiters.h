@@ -36,6 +36,7 @@ struct cio__waiter {
 
 int cio__waiters_check_slowly(struct cio__waiters *list);
 int cio__waiters_check_wake_slowly(struct cio__waiters *list);
+bool cio__waiters_in_line_slowly(const struct cio__waiters *list);
 
 /*
  * Whether the current task may wait here, and binds the list to its loop. Returns 0, CIO_ENOTASK,
@@ -60,16 +61,27 @@ static inline int cio__waiters_check_wake(struct cio__waiters *list)
 }
 
 /* Whether a newcomer must queue: somebody waits and is not canceled, or was woken and counted. */
-bool cio__waiters_in_line(const struct cio__waiters *list);
+static inline bool cio__waiters_in_line(const struct cio__waiters *list)
+{
+    if (likely(list->woken && cio__running && cio__running->id == list->loop_id))
+        return true;
+    return cio__waiters_in_line_slowly(list);
+}
 
 /* Whether the list may not go: somebody is in it, canceled or not, or was woken and counted. */
 bool cio__waiters_are_there(const struct cio__waiters *list);
 
-/*
- * Waits behind all others until woken or canceled; after cio__waiters_check() said yes. Returns 0
- * or CIO_ECANCELED. In the latter case waiter->woken tells whether it had been woken already.
- */
-int cio__waiters_wait(struct cio__waiters *list, struct cio__waiter *waiter);
+static inline void cio__waiters_append(struct cio__waiters *list, struct cio__waiter *waiter)
+{
+    waiter->list = list;
+    waiter->next = NULL;
+    waiter->previous = list->last;
+    if (list->last)
+        list->last->next = waiter;
+    else
+        list->first = waiter;
+    list->last = waiter;
+}
 
 /* Takes it out of its list; nothing if it is in none. */
 static inline void cio__waiter_remove(struct cio__waiter *waiter)
@@ -86,6 +98,20 @@ static inline void cio__waiter_remove(struct cio__waiter *waiter)
     else
         list->last = waiter->previous;
     waiter->list = NULL;
+}
+
+/*
+ * Waits behind all others until woken or canceled; after cio__waiters_check() said yes. Returns 0
+ * or CIO_ECANCELED. In the latter case waiter->woken tells whether it had been woken already.
+ */
+static inline int cio__waiters_wait(struct cio__waiters *list, struct cio__waiter *waiter)
+{
+    waiter->task = cio__current;
+    waiter->woken = false;
+    cio__waiters_append(list, waiter);
+    int rc = cio__wait(&waiter->wait);
+    cio__waiter_remove(waiter);
+    return rc;
 }
 
 /*
