@@ -14,17 +14,21 @@
 #include <unistd.h>
 
 const char *const subject_names[N_SUBJECTS] = {
-    [CIO] = "cio", [ST] = "st", [UV] = "uv", [HAND] = "hand"};
-const char *const subject_programs[N_SUBJECTS] = {
-    [CIO] = "bench_cio", [ST] = "bench_st", [UV] = "bench_uv", [HAND] = "bench_epoll"};
+    [CIO] = "cio", [ST] = "st", [UV] = "uv", [GO] = "go", [HAND] = "hand"};
+const char *const subject_programs[N_SUBJECTS] = {[CIO] = "bench_cio",
+                                                  [ST] = "bench_st",
+                                                  [UV] = "bench_uv",
+                                                  [GO] = "bench_go",
+                                                  [HAND] = "bench_epoll"};
 
 enum {
     B_CIO = 1 << CIO,
     B_ST = 1 << ST,
     B_UV = 1 << UV,
+    B_GO = 1 << GO,
     B_HAND = 1 << HAND,
     B_TASKS = B_CIO | B_ST,
-    B_ALL = (1 << N_SUBJECTS) - 1
+    B_ALL = B_CIO | B_ST | B_UV | B_HAND
 };
 
 /* clang-format off */
@@ -33,8 +37,8 @@ enum {
 
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
-    {"switch 1", PLAIN, B_ALL, NS("switch-1")},
-    {"switch 1000", PLAIN, B_ALL, NS("switch-1000")},
+    {"switch 1", PLAIN, B_ALL | B_GO, NS("switch-1")},
+    {"switch 1000", PLAIN, B_ALL | B_GO, NS("switch-1000")},
     {"switch 10000", PLAIN, B_ALL, NS("switch-10000")},
     {"switch 100000", PLAIN, B_ALL, NS("switch-100000")},
     /* The same from four frames deep, with live data in them: what a real program's switch costs. */
@@ -45,6 +49,14 @@ const struct bench benches[] = {
 
     {"spawn 1", PLAIN, B_TASKS, NS("spawn-await")},
     {"spawn 1000", PLAIN, B_TASKS, NS("spawn-1000-await-all")},
+
+    /* Messages between two tasks, each: there and back by two queues (Go has a size of 0 too, where
+     * the sender waits), one way through one queue, and in and out again in one task. */
+    {"queue 1", PLAIN, B_TASKS | B_GO, NS("queue-pingpong-1")},
+    {"queue 0", PLAIN, B_GO, NS("queue-pingpong-unbuffered")},
+    {"queue-stream 1", PLAIN, B_TASKS | B_GO, NS("queue-stream-1")},
+    {"queue-stream 100", PLAIN, B_TASKS | B_GO, NS("queue-stream-100")},
+    {"queue-nowait 100", PLAIN, B_CIO | B_GO, NS("queue-nowait")},
 
     /* Create and cancel. cio_call_later reads the clock; cio_call_at and libuv (cached time) do not. */
     {"clock", PLAIN, B_ALL, NS("clock-read")},

@@ -9,7 +9,7 @@
 enum { BENCH_MAX_ROUNDS = 64, BENCH_MAX_METRICS = 3 };
 
 /* A subject is a program beside the runner. One that was not built is skipped with a word. */
-enum subject { CIO, ST, UV, HAND, N_SUBJECTS };
+enum subject { CIO, ST, UV, GO, HAND, N_SUBJECTS };
 
 extern const char *const subject_names[N_SUBJECTS];
 extern const char *const subject_programs[N_SUBJECTS];

@@ -141,6 +141,9 @@ int main(int argc, char **argv)
         {"wake-burst", bench_wake_burst},
         {"wake-pingpong", bench_wake_pingpong},
         {"echo", bench_echo},
+        {"queue", bench_queue_pingpong},
+        {"queue-stream", bench_queue_stream},
+        {"queue-nowait", bench_queue_nowait},
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);

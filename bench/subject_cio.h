@@ -27,4 +27,9 @@ void bench_wake_burst(long n);
 void bench_wake_pingpong(long n);
 void bench_echo(long n);
 
+/* cio_queue.c */
+void bench_queue_pingpong(long n);
+void bench_queue_stream(long n);
+void bench_queue_nowait(long n);
+
 #endif

@@ -1,4 +1,5 @@
 /* State Threads 1.9, used as its documentation says: epoll, default stacks (64 KiB, without guard pages). */
+#include "st_queue.h"
 #include "subject.h"
 
 #include "st_sync.h"
@@ -208,6 +209,8 @@ int main(int argc, char **argv)
         {"clock", bench_clock},
         {"sleep", bench_sleep},
         {"echo", bench_echo},
+        {"queue", bench_queue_pingpong},
+        {"queue-stream", bench_queue_stream},
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);

@@ -11,6 +11,7 @@
 #include <cio/group.h>
 #include <cio/loop.h>
 #include <cio/memory.h>
+#include <cio/queue.h>
 #include <cio/runner.h>
 #include <cio/signal.h>
 #include <cio/socket.h>

@@ -1,0 +1,129 @@
+// Go: goroutines, channels and a mutex, on one thread like every other subject.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+const messages = 5000000
+
+// Processor time of this process: the garbage collector's threads count too.
+func cpuNs() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		fail(err.Error())
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+func fail(why string) {
+	fmt.Fprintln(os.Stderr, why)
+	os.Exit(1)
+}
+
+func value(begin int64, n int) {
+	fmt.Printf("value time %.6g\n", float64(cpuNs()-begin)/float64(n))
+}
+
+// Size 0 is Go's unbuffered channel, where a sender waits for its receiver.
+func queuePingpong(size int) {
+	there, back := make(chan int, size), make(chan int, size)
+	go func() {
+		for message := range there {
+			back <- message
+		}
+	}()
+	begin := cpuNs()
+	for i := 0; i < messages/2; i++ {
+		there <- i
+		if <-back != i {
+			fail("a message is lost")
+		}
+	}
+	value(begin, messages)
+	close(there)
+}
+
+func queueStream(size int) {
+	there := make(chan int, size)
+	go func() {
+		for i := 0; i < messages; i++ {
+			there <- i
+		}
+	}()
+	begin := cpuNs()
+	for i := 0; i < messages; i++ {
+		if <-there != i {
+			fail("a message is lost")
+		}
+	}
+	value(begin, messages)
+}
+
+func queueNowait(size int) {
+	there := make(chan int, size)
+	begin := cpuNs()
+	for i := 0; i < 4*messages; i++ {
+		there <- i
+		if <-there != i {
+			fail("a message is lost")
+		}
+	}
+	value(begin, 4*messages)
+}
+
+func lockUncontended(int) {
+	var lock sync.Mutex
+	begin := cpuNs()
+	for i := 0; i < 10*messages; i++ {
+		lock.Lock()
+		lock.Unlock()
+	}
+	value(begin, 10*messages)
+}
+
+// As many goroutines that give each other their turn.
+func hop(tasks int) {
+	steps := 20000000 / tasks
+	var all sync.WaitGroup
+	all.Add(tasks)
+	begin := cpuNs()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for j := 0; j < steps; j++ {
+				runtime.Gosched()
+			}
+			all.Done()
+		}()
+	}
+	all.Wait()
+	value(begin, steps*tasks)
+}
+
+func main() {
+	modes := map[string]func(int){
+		"queue":        queuePingpong,
+		"queue-stream": queueStream,
+		"queue-nowait": queueNowait,
+		"lock":         lockUncontended,
+		"switch":       hop,
+	}
+	runtime.GOMAXPROCS(1)
+	if len(os.Args) > 1 {
+		if run, known := modes[os.Args[1]]; known {
+			n := 0
+			if len(os.Args) > 2 {
+				n, _ = strconv.Atoi(os.Args[2])
+			}
+			run(n)
+			return
+		}
+	}
+	fmt.Fprintln(os.Stderr, "no such mode")
+	os.Exit(2)
+}
