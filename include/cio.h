@@ -8,6 +8,7 @@
 #include <cio/context.h>
 #include <cio/error.h>
 #include <cio/future.h>
+#include <cio/generator.h>
 #include <cio/group.h>
 #include <cio/loop.h>
 #include <cio/memory.h>

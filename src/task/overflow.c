@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "os/memory.h"
-#include "task/task.h"
+#include "task/generator.h"
 
 #define HANDLER_STACK ((size_t)64 * 1024)
 
@@ -27,23 +27,52 @@ static bool in_guard(const struct cio__stack *stack, const void *address)
 }
 
 /* Only calls that a signal handler may make; names are strings already, or made up here. */
-static void say_who(const cio_task *task)
+static void describe(char *text, size_t room, const cio_task *task)
 {
-    char line[256];
     char name[64];
     snprintf(name, sizeof name, "Task-%llu", (unsigned long long)task->id);
-    int n = snprintf(line, sizeof line, "cio: task '%.100s' overflowed its %zu KiB stack\n",
-                     task->name ? task->name : name, task->stack->size / 1024);
+    snprintf(text, room, "task '%.100s'", task->name ? task->name : name);
+}
+
+static void say_who(const char *who, const struct cio__stack *stack)
+{
+    char line[512];
+    int n = snprintf(line, sizeof line, "cio: %s overflowed its %zu KiB stack\n", who,
+                     stack->size / 1024);
     ssize_t written = write(STDERR_FILENO, line, (size_t)n);
     (void)written;
+}
+
+/* A generator's body runs as a part of the current task, if there is one. */
+static void say_which_generator(const struct cio__stack *stack, const cio_task *task)
+{
+    char who[256], consumer[128] = "a callback";
+    if (task)
+        describe(consumer, sizeof consumer, task);
+    if (*stack->holder)
+        snprintf(who, sizeof who, "generator '%.100s' in %s", stack->holder, consumer);
+    else
+        snprintf(who, sizeof who, "a generator in %s", consumer);
+    say_who(who, stack);
+}
+
+static void report(const void *address)
+{
+    const cio_task *task = cio__current;
+    const struct cio__stack *stack;
+    char who[128];
+    if (task && task->stack && in_guard(task->stack, address)) {
+        describe(who, sizeof who, task);
+        say_who(who, task->stack);
+    } else if ((stack = cio__generator_overflown(address))) {
+        say_which_generator(stack, task);
+    }
 }
 
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;
-    cio_task *task = cio__current;
-    if (task && task->stack && in_guard(task->stack, info->si_addr))
-        say_who(task);
+    report(info->si_addr);
     sigaction(signal_number, &previous, NULL); /* the fault repeats, and goes there */
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "os/memory.h"
-#include "task/task.h"
+#include "task/generator.h"
 
 #define BLOCK_FUTURES 64
 
@@ -76,6 +76,7 @@ static void close_tasks(cio_loop *loop)
         for (int i = 0; i < BLOCK_FUTURES; i++)
             if (block->futures[i].state != CIO__FREE)
                 close_future(loop, &block->futures[i]);
+    cio__report_generators(loop);
 }
 
 static void free_tasks(cio_loop *loop)
@@ -89,6 +90,7 @@ static void free_tasks(cio_loop *loop)
                 cio__free((void *)block->futures[i].name);
         cio__free(block);
     }
+    cio__free_generators(loop);
     cio__stacks_free(&tasks->stacks);
     cio__free(tasks);
     loop->tasks = NULL;

@@ -5,7 +5,7 @@
 
 #include "loop/signals.h"
 #include "os/signals.h"
-#include "task/task.h"
+#include "task/generator.h"
 
 static void stop_loop(cio_future *future, void *arg)
 {
@@ -99,8 +99,11 @@ static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutin
     bool interrupted = unwatch_sigint(&interrupt, rc);
     if (rc == CIO_ESTOPPED)
         cio__unref(main_task);
-    if (!cio__loop_inherited(loop))
+    if (!cio__loop_inherited(loop)) {
         end_all_tasks(loop);
+        cio__close_generators(loop);
+        end_all_tasks(loop); /* that their cleanups have left */
+    }
     cio__unref(main_task);
     return interrupted ? -EINTR : rc;
 }

@@ -55,8 +55,8 @@ static inline __attribute__((always_inline)) void cio__shadow_leave(struct cio__
     __sanitizer_start_switch_fiber(dying ? NULL : &from->fake, to->bottom, to->size);
 #endif
 #ifdef CIO__TSAN
-    if (!dying)
-        from->fiber = __tsan_get_current_fiber();
+    from->fiber =
+        __tsan_get_current_fiber(); /* a task that waits in a generator has left in that */
     __tsan_switch_to_fiber(to->fiber, 0);
 #endif
 }

@@ -148,8 +148,8 @@ static struct cio__stack *last_kept(const struct cio__stacks *stacks)
     return stack;
 }
 
-/* Gives the memory of n warm stacks back, though never of those that were used last. */
-static void chill(struct cio__stacks *stacks, size_t n)
+/* Never of those that were used last. */
+void cio__stacks_chill(struct cio__stacks *stacks, size_t n)
 {
     struct cio__stack *before = last_kept(stacks);
     stacks->warm_count -= n;
@@ -178,7 +178,7 @@ static void trim(void *arg)
     size_t rest = surplus(stacks);
     size_t now = rest < TRIM_AT_ONCE ? rest : TRIM_AT_ONCE;
     if (now)
-        chill(stacks, now);
+        cio__stacks_chill(stacks, now);
     if (rest > now) {
         stacks->warm_least -= now;
         plan_trim(stacks, TRIM_REST_AFTER_S);
@@ -201,5 +201,25 @@ void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack)
         return;
     }
     cio__stack_give_warm(stacks, stack);
-    plan_trim(stacks, TRIM_AFTER_S);
+    if (stacks->loop)
+        plan_trim(stacks, TRIM_AFTER_S);
+}
+
+static const struct cio__stack *find_guarded(const struct cio__slab *slab, const char *address)
+{
+    for (; slab; slab = slab->next) {
+        const char *pages = slab->pages;
+        if (address < pages || address >= pages + slab->pages_size)
+            continue;
+        size_t stride = slab->pages_size / (size_t)slab->n;
+        size_t offset = (size_t)(address - pages);
+        return offset % stride < cio__page_size() ? &slab->stacks[offset / stride] : NULL;
+    }
+    return NULL;
+}
+
+const struct cio__stack *cio__stack_guarded(const struct cio__stacks *stacks, const void *address)
+{
+    const struct cio__stack *stack = find_guarded(stacks->slabs, address);
+    return stack ? stack : find_guarded(stacks->singles, address);
 }

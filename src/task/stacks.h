@@ -16,6 +16,7 @@ struct cio__stack {
     size_t size;             /* usable bytes, at least */
     void *top;               /* where the first frame goes */
     struct cio__stack *next; /* while it is free */
+    const char *holder;      /* a generator's name, or ""; NULL: it is a task's or nobody's */
     unsigned valgrind;       /* its name there */
     bool single;             /* of a size of its own, in a mapping of its own */
 };
@@ -23,7 +24,7 @@ struct cio__stack {
 #define CIO__STACKS_KEPT 64 /* free warm stacks that are never trimmed */
 
 struct cio__stacks {
-    cio_loop *loop;
+    cio_loop *loop; /* whose timer trims them; NULL: none */
     size_t size;
     struct cio__stack *warm; /* free; its memory is resident; the last used first */
     struct cio__stack *cold; /* free; its memory was never touched or given back */
@@ -39,6 +40,12 @@ void cio__stacks_free(struct cio__stacks *stacks);
 
 struct cio__stack *cio__stack_take_slow(struct cio__stacks *stacks, size_t size);
 void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack);
+
+/* Gives the memory of n warm stacks back; CIO__STACKS_KEPT must remain. */
+void cio__stacks_chill(struct cio__stacks *stacks, size_t n);
+
+/* The stack whose guard page address points into, or NULL. */
+const struct cio__stack *cio__stack_guarded(const struct cio__stacks *stacks, const void *address);
 
 static inline struct cio__stack *cio__stack_take_warm(struct cio__stacks *stacks)
 {

@@ -30,16 +30,19 @@ static void begin(unsigned high, unsigned low)
     uintptr_t address = (uintptr_t)((uint64_t)high << 32 | low);
     struct cio__context *self = (struct cio__context *)address;
     ucontext_t *creator = self->pc;
+    void (*main)(struct cio__context *) = (void (*)(struct cio__context *))self->fp;
     if (sigsetjmp(self->registers, 0) == 0)
         setcontext(creator);
-    cio__task_main(self);
+    main(self);
 }
 
 /* The stack is entered once by swapcontext(), to leave there what siglongjmp() can return to. */
-void cio__context_begin(struct cio__context *context, void *bottom, void *top)
+static void begin_in(void (*main)(struct cio__context *), struct cio__context *context,
+                     void *bottom, void *top)
 {
     ucontext_t creator, created;
     uint64_t address = (uintptr_t)context;
+    context->fp = (void *)main;
     getcontext(&created);
     created.uc_stack.ss_sp = bottom;
     created.uc_stack.ss_size = (size_t)((char *)top - (char *)bottom);
@@ -47,6 +50,16 @@ void cio__context_begin(struct cio__context *context, void *bottom, void *top)
     context->pc = &creator;
     makecontext(&created, (void (*)(void))begin, 2, (unsigned)(address >> 32), (unsigned)address);
     swapcontext(&creator, &created);
+}
+
+void cio__context_begin(struct cio__context *context, void *bottom, void *top)
+{
+    begin_in(cio__task_main, context, bottom, top);
+}
+
+void cio__context_begin_generator(struct cio__context *context, void *bottom, void *top)
+{
+    begin_in(cio__generator_main, context, bottom, top);
 }
 
 #else
@@ -57,6 +70,7 @@ void cio__context_begin(struct cio__context *context, void *bottom, void *top)
  * address all the same, at which unwinders are told that the stack ends.
  */
 void cio__context_entry(void) __attribute__((visibility("hidden")));
+void cio__generator_entry(void) __attribute__((visibility("hidden")));
 
 #if defined(__x86_64__)
 __asm__(".text\n"
@@ -69,17 +83,79 @@ __asm__(".text\n"
         "ud2\n"
         ".cfi_endproc\n"
         ".size cio__context_end, .-cio__context_end\n"
-        ".globl cio__context_entry\n"
-        ".hidden cio__context_entry\n"
-        ".type cio__context_entry, @function\n"
-        "cio__context_entry:\n"
+        ".macro CIO_ENTRY name, main\n"
+        ".globl \\name\n"
+        ".hidden \\name\n"
+        ".type \\name, @function\n"
+        "\\name:\n"
         "endbr64\n"
         "xorl %ebp, %ebp\n"
         "movq %rcx, %rdi\n"
         "leaq 0b(%rip), %rax\n"
         "pushq %rax\n"
-        "jmp cio__task_main\n"
-        ".size cio__context_entry, .-cio__context_entry\n");
+        "jmp \\main\n"
+        ".size \\name, .-\\name\n"
+        ".endm\n"
+        "CIO_ENTRY cio__context_entry, cio__task_main\n"
+        "CIO_ENTRY cio__generator_entry, cio__generator_main\n");
+
+#ifdef CIO__HAVE_SWAP
+/*
+ * The saved registers lie on the stack that is left; rbp is in the context, as always. Where the
+ * second one calls, on the other stack, what lies there looks the same.
+ */
+__asm__(".text\n"
+        ".macro CIO_SAVE name\n"
+        ".globl \\name\n"
+        ".hidden \\name\n"
+        ".type \\name, @function\n"
+        "\\name:\n"
+        ".cfi_startproc\n"
+        "endbr64\n"
+        "pushq %rbx\n"
+        "pushq %r12\n"
+        "pushq %r13\n"
+        "pushq %r14\n"
+        "pushq %r15\n"
+        ".cfi_def_cfa_offset 48\n"
+        ".cfi_offset rbx, -16\n"
+        ".cfi_offset r12, -24\n"
+        ".cfi_offset r13, -32\n"
+        ".cfi_offset r14, -40\n"
+        ".cfi_offset r15, -48\n"
+        "leaq cio__swapped(%rip), %rcx\n"
+        "movq %rsp, 0(%rdi)\n"
+        "movq %rbp, 8(%rdi)\n"
+        "movq %rcx, 16(%rdi)\n"
+        "movq 0(%rsi), %rsp\n"
+        "movq 8(%rsi), %rbp\n"
+        ".endm\n"
+
+        "CIO_SAVE cio__swap_and_tell\n"
+        "call cio__generator_left\n"
+        "jmp cio__swapped\n"
+        ".cfi_endproc\n"
+        ".size cio__swap_and_tell, .-cio__swap_and_tell\n"
+
+        "CIO_SAVE cio__swap\n"
+        "movq %rsi, %rcx\n" /* for the entry */
+        "movl %edx, %eax\n"
+        "jmp *16(%rsi)\n"
+        "cio__swapped:\n"
+        "endbr64\n"
+        "popq %r15\n"
+        "popq %r14\n"
+        "popq %r13\n"
+        "popq %r12\n"
+        "popq %rbx\n"
+        ".cfi_def_cfa_offset 8\n"
+        "popq %rcx\n"
+        ".cfi_def_cfa_offset 0\n"
+        ".cfi_register rip, rcx\n"
+        "notrack jmp *%rcx\n"
+        ".cfi_endproc\n"
+        ".size cio__swap, .-cio__swap\n");
+#endif
 #elif defined(__aarch64__)
 __asm__(".text\n"
         ".type cio__context_end, %function\n"
@@ -91,16 +167,20 @@ __asm__(".text\n"
         "brk #1\n"
         ".cfi_endproc\n"
         ".size cio__context_end, .-cio__context_end\n"
-        ".globl cio__context_entry\n"
-        ".hidden cio__context_entry\n"
-        ".type cio__context_entry, %function\n"
-        "cio__context_entry:\n"
+        ".macro CIO_ENTRY name, main\n"
+        ".globl \\name\n"
+        ".hidden \\name\n"
+        ".type \\name, %function\n"
+        "\\name:\n"
         "hint #36\n" /* bti j */
         "mov x29, xzr\n"
         "mov x0, x1\n"
         "adr x30, 0b\n"
-        "b cio__task_main\n"
-        ".size cio__context_entry, .-cio__context_entry\n");
+        "b \\main\n"
+        ".size \\name, .-\\name\n"
+        ".endm\n"
+        "CIO_ENTRY cio__context_entry, cio__task_main\n"
+        "CIO_ENTRY cio__generator_entry, cio__generator_main\n");
 #endif
 
 void cio__context_begin(struct cio__context *context, void *bottom, void *top)
@@ -109,6 +189,12 @@ void cio__context_begin(struct cio__context *context, void *bottom, void *top)
     context->sp = top;
     context->fp = NULL;
     context->pc = (void *)cio__context_entry;
+}
+
+void cio__context_begin_generator(struct cio__context *context, void *bottom, void *top)
+{
+    cio__context_begin(context, bottom, top);
+    context->pc = (void *)cio__generator_entry;
 }
 
 #endif

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "task/sanitizer.h"
+
 #if !defined(CIO_SWITCH_SETJMP) && !defined(__x86_64__) && !defined(__aarch64__)
 #define CIO_SWITCH_SETJMP 1
 #endif
@@ -36,6 +38,9 @@ struct cio__context {
  */
 void cio__context_begin(struct cio__context *context, void *bottom, void *top);
 
+/* The same, in cio__generator_main(context). */
+void cio__context_begin_generator(struct cio__context *context, void *bottom, void *top);
+
 /*
  * Whether this thread has a hardware shadow stack, which would take a switch for an attack. The
  * instruction does nothing where there is none.
@@ -59,6 +64,7 @@ static inline int cio__shadow_stack_is_on(void)
  * assembler refers to it, so link-time optimisation must be told to keep it.
  */
 void cio__task_main(struct cio__context *self) __attribute__((noreturn, used));
+void cio__generator_main(struct cio__context *self) __attribute__((noreturn, used));
 
 #ifdef CIO_SWITCH_SETJMP
 
@@ -134,6 +140,25 @@ static inline __attribute__((always_inline)) void cio__context_switch(struct cio
                        "v29", "v30", "v31" CIO__SVE_REGISTERS, "memory", "cc");
 }
 
+#endif
+
+/*
+ * Between a generator and its consumer the switch is the last thing that a public call does, and
+ * what the call returns comes from the other side. So it can go back to the caller by a jump: the
+ * processor's return predictor would have the other side's address there, and two mispredicted
+ * returns a value cost more than all the rest.
+ */
+#if defined(__x86_64__) && !defined(CIO_SWITCH_SETJMP) && !defined(CIO__ASAN) && !defined(CIO__TSAN)
+#define CIO__HAVE_SWAP 1 /* (the tools want to be told on both sides of a switch) */
+
+/* Goes to `to`, where the last swap returns result; returns the result of the swap back. */
+int cio__swap(struct cio__context *from, struct cio__context *to, int result)
+    __attribute__((visibility("hidden")));
+
+/* The same, but the last swap there returns cio__generator_left(from), called when it is left. */
+int cio__swap_and_tell(struct cio__context *from, struct cio__context *to)
+    __attribute__((visibility("hidden")));
+int cio__generator_left(struct cio__context *from) __attribute__((used));
 #endif
 
 #endif

@@ -105,8 +105,9 @@ struct cio__tasks {
     struct cio__stacks stacks;
     struct cio__pool_block *blocks;
     struct cio_future *free;
-    cio_ring all; /* the tasks that are not done */
-    size_t live;  /* how many there are */
+    cio_ring all;                     /* the tasks that are not done */
+    size_t live;                      /* how many there are */
+    struct cio_generator *generators; /* those made while this loop ran */
     uint64_t last_id;
     bool shutting_down; /* tasks are canceled as soon as they are created */
     bool stop_when_none;
