@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
 import trace_asyncio as trace  # noqa: E402
 
-for theme in ("tasks", "cancel", "waits", "gathers", "groups", "timers", "sync"):
-    importlib.import_module("scenario_" + theme)
+for theme in sorted(Path(__file__).parent.glob("scenarios/scenario_*.py")):
+    importlib.import_module(theme.stem)
 
 SKIPPED = 77
 

@@ -1,0 +1,462 @@
+/* The programs of examples/course: each is run as a user runs it, and says what it should. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+enum { CANNOT_EXEC = 126, ABSENT = 127 };
+
+struct program {
+    pid_t pid;
+    int in, out;
+    char text[65536];
+};
+
+static _Noreturn void be_program(const char *const *words, int in, int out)
+{
+#ifdef CIO_EXAMPLES_DIR
+    char path[1024];
+    snprintf(path, sizeof path, "%s/course/%s", CIO_EXAMPLES_DIR, words[0]);
+    signal(SIGINT, SIG_DFL);
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    execv(path, (char *const *)words);
+#else
+    (void)words, (void)in, (void)out;
+#endif
+    _exit(errno == ENOEXEC ? CANNOT_EXEC : ABSENT);
+}
+
+static void start(struct program *p, const char *const *words)
+{
+    int in[2], out[2];
+    memset(p, 0, sizeof *p);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    p->pid = fork();
+    assert_true(p->pid >= 0);
+    if (p->pid == 0)
+        be_program(words, in[0], out[1]);
+    close(in[0]);
+    close(out[1]);
+    p->in = in[1];
+    p->out = out[0];
+}
+
+/* Appends what can be read until `until` is in it or the end is reached. */
+static void read_until(struct program *p, const char *until)
+{
+    size_t used = strlen(p->text);
+    while (used + 1 < sizeof p->text && !(until && strstr(p->text, until))) {
+        ssize_t n = read(p->out, p->text + used, sizeof p->text - 1 - used);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+        p->text[used] = '\0';
+    }
+}
+
+/* Its exit status; what was said is in text. */
+static int finish(struct program *p)
+{
+    int status = -1;
+    close(p->in);
+    read_until(p, NULL);
+    close(p->out);
+    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    if (code == CANNOT_EXEC)
+        test_skip("the examples are not for this machine");
+    if (code == ABSENT)
+        test_skip("the example was not built");
+    return code;
+}
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void expect(const char *const *words, const char *text)
+{
+    struct program p;
+    start(&p, words);
+    assert_int_equal(finish(&p), 0);
+    assert_string_equal(p.text, text);
+}
+
+/* ---- generators and coroutines ---- */
+
+TEST(countdown)
+{
+    expect(WORDS("countdown"), "Counting down from 10\n10\n9\n8\n7\n6\n5\n4\n3\n2\n1\n"
+                               "Done counting down\n");
+}
+
+TEST(bogus)
+{
+    expect(WORDS("bogus"), "Counting down from 5\n5\n3\n2\n1\n0\n");
+}
+
+TEST(grep_and_its_close)
+{
+    expect(WORDS("grep"), "Looking for python\npython generators rock!\nGoing away. Goodbye\n");
+}
+
+TEST(ranges)
+{
+    expect(WORDS("ranges"), "eager 499500, lazy 499500\n0\n2\n3\n2\n3\n4\n42\n84\n");
+}
+
+TEST(powers)
+{
+    expect(WORDS("powers"), "[1, 2, 4, 8, 16]\n[1, 2, 16]\n");
+}
+
+static void append(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+TEST(follow_and_grep)
+{
+    struct program p;
+    char path[] = "/tmp/cio-course-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    append(path, "an old line about python\n");
+    start(&p, WORDS("follow", path, "python"));
+    read_until(&p, "Following");
+    append(path, "swig\npython 1\nhalf a line about ");
+    read_until(&p, "python 1\n");
+    append(path, "python 2\nperl\n");
+    read_until(&p, "python 2\n");
+    assert_int_equal(kill(p.pid, SIGINT), 0);
+    int code = finish(&p);
+    unlink(path);
+    assert_int_equal(code, 130);
+    assert_non_null(strstr(p.text, "\npython 1\nhalf a line about python 2\n"));
+    assert_null(strstr(p.text, "old"));
+    assert_null(strstr(p.text, "swig"));
+    assert_null(strstr(p.text, "perl"));
+}
+
+static void expect_broadcast(const char *const *words)
+{
+    static const char lines[] = "python a\nswig b\nboth swig and python\nperl\nnothing\n";
+    struct program p;
+    start(&p, words);
+    assert_int_equal(write(p.in, lines, sizeof lines - 1), sizeof lines - 1);
+    assert_int_equal(finish(&p), 0);
+    assert_string_equal(p.text,
+                        "python a\nswig b\nboth swig and python\nboth swig and python\nperl\n");
+}
+
+TEST(broadcast)
+{
+    expect_broadcast(WORDS("broadcast", "python", "swig", "perl"));
+    expect_broadcast(WORDS("broadcast", "-j", "python", "swig", "perl"));
+}
+
+TEST(cocrash)
+{
+    struct program p;
+    start(&p, WORDS("cocrash"));
+    assert_int_equal(finish(&p), 0);
+    assert_non_null(strstr(p.text, "the generator is already executing\nnothing was lost\n"));
+}
+
+TEST(benchmark)
+{
+    struct program p;
+    start(&p, WORDS("benchmark", "10000"));
+    assert_int_equal(finish(&p), 0);
+    assert_non_null(strstr(p.text, "10000 items, sums equal\n"));
+}
+
+/* Two loops drive the same coroutines; the order of lines in one tick is not promised. */
+TEST(own_loop)
+{
+    static const char *const loops[] = {"own", "cio"};
+    for (int i = 0; i < 2; i++) {
+        struct program p;
+        start(&p, WORDS("ownloop", loops[i], "0.02"));
+        assert_int_equal(finish(&p), 0);
+        const char *first = strstr(p.text, "A T-minus 5\n");
+        assert_non_null(first);
+        static const char *const order[] = {"A T-minus 5", "A T-minus 4", "A T-minus 3",
+                                            "A T-minus 2", "A T-minus 1", "A lift-off!"};
+        for (int j = 0; j < 6; j++) {
+            const char *next = strstr(first, order[j]);
+            assert_non_null(next);
+            assert_true(next >= first);
+            first = next;
+        }
+        assert_true(strstr(p.text, "C T-minus 4") > strstr(p.text, "A T-minus 5"));
+        assert_true(strstr(p.text, "B T-minus 3") > strstr(p.text, "C T-minus 4"));
+        assert_non_null(strstr(p.text, "B lift-off!"));
+        assert_non_null(strstr(p.text, "C lift-off!"));
+    }
+}
+
+/* ---- buses ---- */
+
+static void expect_buses(const char *xml, const char *mode, const char *answer)
+{
+    static struct program p;
+    start(&p, WORDS("buses", xml, mode));
+    assert_int_equal(finish(&p), 0);
+    assert_string_equal(p.text, answer);
+}
+
+static void read_file(const char *path, char *text, size_t room)
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t n = fread(text, 1, room - 1, file);
+    text[n] = '\0';
+    fclose(file);
+}
+
+/* An XML file with the answer to it: returns false where that cannot be made. */
+static void make_buses(char *xml, char *answer, size_t room)
+{
+    static struct program p;
+    static char copy[4 << 20];
+    char path[] = "/tmp/cio-answer-XXXXXX";
+    int fd = mkstemp(path), xml_fd = mkstemp(xml);
+    assert_true(fd >= 0 && xml_fd >= 0);
+    close(fd);
+    start(&p, WORDS("buses_make", "1000", path));
+    size_t used = 0;
+    ssize_t n;
+    while ((n = read(p.out, copy + used, sizeof copy - used)) > 0)
+        used += (size_t)n;
+    int code = finish(&p);
+    assert_int_equal(write(xml_fd, copy, used), used);
+    close(xml_fd);
+    read_file(path, answer, room);
+    unlink(path);
+    assert_int_equal(code, 0);
+}
+
+TEST(buses_by_every_way)
+{
+    static const char *const modes[] = {"push", "thread", "process", "pull"};
+    static char answer[65536];
+    char xml[] = "/tmp/cio-buses-XXXXXX";
+    make_buses(xml, answer, sizeof answer);
+    assert_true(strlen(answer) > 1000);
+    assert_int_equal(strncmp(answer, "22,", 3), 0);
+    for (int i = 0; i < 4; i++)
+        expect_buses(xml, modes[i], answer);
+    unlink(xml);
+}
+
+TEST(buses_events)
+{
+    static struct program p;
+    char xml[] = "/tmp/cio-buses-XXXXXX";
+    int fd = mkstemp(xml);
+    static const char text[] = "<buses><bus><id>7</id></bus></buses>";
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    expect_buses(xml, "events",
+                 "start buses\nstart bus\nstart id\ntext 7\nend id\nend bus\n"
+                 "end buses\n");
+    expect_buses(xml, "push", "");
+    assert_int_equal(truncate(xml, 20), 0); /* no XML any more */
+    static const char *const modes[] = {"push", "thread", "process", "pull"};
+    for (int i = 0; i < 4; i++) {
+        start(&p, WORDS("buses", xml, modes[i]));
+        assert_int_equal(finish(&p), 1);
+    }
+    unlink(xml);
+}
+
+/* ---- the operating system ---- */
+
+TEST(pyos_1_tasks)
+{
+    expect(WORDS("pyos", "1"), "Running foo()\nPart 1\nResuming foo()\nPart 2\n");
+}
+
+TEST(pyos_2_scheduler)
+{
+    struct program p;
+    char expected[20 * 16 + 1] = "";
+    start(&p, WORDS("pyos", "2"));
+    for (int i = 0; i < 20; i++)
+        strcat(expected, i % 2 ? "I'm bar\n" : "I'm foo\n");
+    while (strlen(p.text) < strlen(expected)) {
+        size_t used = strlen(p.text);
+        ssize_t n = read(p.out, p.text + used, 16);
+        assert_true(n > 0 || used == 0);
+        if (n <= 0)
+            break;
+        p.text[used + (size_t)n] = '\0';
+    }
+    kill(p.pid, SIGKILL); /* it would go on for ever */
+    p.text[strlen(expected)] = '\0';
+    assert_string_equal(p.text, expected);
+    assert_int_equal(finish(&p), -SIGKILL);
+}
+
+TEST(pyos_2_a_task_that_ends_kills_the_scheduler)
+{
+    struct program p;
+    start(&p, WORDS("pyos", "2", "10"));
+    assert_int_equal(finish(&p), 1);
+    char expected[20 * 16 + 1] = "";
+    for (int i = 0; i < 20; i++)
+        strcat(expected, i % 2 ? "I'm bar\n" : "I'm foo\n");
+    assert_string_equal(p.text, expected);
+}
+
+TEST(pyos_3_the_end_of_tasks)
+{
+    expect(WORDS("pyos", "3"),
+           "I'm foo\nI'm bar\nI'm foo\nI'm bar\nI'm foo\nI'm bar\nI'm foo\nI'm bar\n"
+           "I'm foo\nI'm bar\nI'm foo\nTask 2 terminated\n"
+           "I'm foo\nI'm foo\nI'm foo\nI'm foo\nTask 1 terminated\n");
+}
+
+TEST(pyos_4_system_calls)
+{
+    expect(WORDS("pyos", "4"),
+           "I'm foo 1\nI'm bar 2\nI'm foo 1\nI'm bar 2\nI'm foo 1\nI'm bar 2\n"
+           "I'm foo 1\nI'm bar 2\nI'm foo 1\nI'm bar 2\nTask 1 terminated\n"
+           "I'm bar 2\nI'm bar 2\nI'm bar 2\nI'm bar 2\nI'm bar 2\nTask 2 terminated\n");
+}
+
+TEST(pyos_5_making_and_killing)
+{
+    expect(WORDS("pyos", "5"), "I'm foo 2\nI'm foo 2\nI'm foo 2\nI'm foo 2\nI'm foo 2\n"
+                               "Task 2 terminated\nmain done\nTask 1 terminated\n");
+}
+
+TEST(pyos_6_waiting)
+{
+    expect(WORDS("pyos", "6"), "I'm foo\nWaiting for child\nI'm foo\nI'm foo\nI'm foo\nI'm foo\n"
+                               "Task 2 terminated\nChild done\nTask 1 terminated\n");
+}
+
+TEST(pyos_trampoline)
+{
+    expect(WORDS("pyos", "trampoline"), "4\n");
+}
+
+static int port_of(struct program *p)
+{
+    int port = 0;
+    char last = 0;
+    const char *line = NULL;
+    do {
+        read_until(p, "port ");
+        line = strstr(p->text, "port ");
+        if (!line)
+            finish(p); /* skips, if it was not to be had */
+        if (!strchr(line, '\n')) {
+            size_t used = strlen(p->text);
+            if (read(p->out, p->text + used, 1) == 1)
+                p->text[used + 1] = '\0';
+        }
+    } while (!strchr(line, '\n'));
+    assert_int_equal(sscanf(line, "port %d%c", &port, &last), 2);
+    return port;
+}
+
+static int client(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void echo(int fd, const char *text)
+{
+    char back[64] = "";
+    size_t size = strlen(text), got = 0;
+    assert_int_equal(write(fd, text, size), size);
+    while (got < size) {
+        ssize_t n = read(fd, back + got, size - got);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_memory_equal(back, text, size);
+}
+
+/* Whether it says once more that it is alive. */
+static void expect_alive(struct program *p)
+{
+    p->text[0] = '\0';
+    read_until(p, "I'm alive\n");
+    assert_non_null(strstr(p->text, "I'm alive\n"));
+}
+
+static void serve_many(const char *step)
+{
+    enum { CLIENTS = 10 };
+    struct program p;
+    int clients[CLIENTS];
+    start(&p, WORDS("pyos_echo", step));
+    int port = port_of(&p);
+    expect_alive(&p); /* though it waits for a client */
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = client(port);
+    for (int round = 0; round < 3; round++)
+        for (int i = CLIENTS - 1; i >= 0; i--)
+            echo(clients[i], "hello to the other side");
+    expect_alive(&p);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+    read_until(&p, "Client closed\n");
+    expect_alive(&p);
+    kill(p.pid, SIGKILL);
+    assert_int_equal(finish(&p), -SIGKILL);
+}
+
+TEST(pyos_7_waiting_for_sockets)
+{
+    serve_many("7");
+}
+
+TEST(pyos_8_subroutines)
+{
+    serve_many("8");
+}
+
+/* The server that does not wait in the system's way stops everybody in its accept. */
+TEST(pyos_7_what_blocks_blocks_all)
+{
+    struct program p;
+    start(&p, WORDS("pyos_echo", "bad"));
+    int port = port_of(&p);
+    usleep(300000);
+    fcntl(p.out, F_SETFL, O_NONBLOCK);
+    p.text[0] = '\0';
+    ssize_t n = read(p.out, p.text, sizeof p.text);
+    assert_true(n < 0 && errno == EAGAIN); /* nobody is alive */
+    fcntl(p.out, F_SETFL, 0);
+    int fd = client(port);
+    read_until(&p, "I'm alive\n");
+    assert_non_null(strstr(p.text, "I'm alive\n"));
+    close(fd);
+    kill(p.pid, SIGKILL);
+    assert_int_equal(finish(&p), -SIGKILL);
+}
