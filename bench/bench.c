@@ -57,6 +57,10 @@ const struct bench benches[] = {
     {"queue-stream 1", PLAIN, B_TASKS | B_GO, NS("queue-stream-1")},
     {"queue-stream 100", PLAIN, B_TASKS | B_GO, NS("queue-stream-100")},
     {"queue-nowait 100", PLAIN, B_CIO | B_GO, NS("queue-nowait")},
+    /* Two switches a value: there and back. */
+    {"generator-next", PLAIN, B_CIO, NS("generator-next")},
+    {"generator-send", PLAIN, B_CIO, NS("generator-send")},
+    {"generator-life", PLAIN, B_CIO, NS("generator-life")},
 
     /* Create and cancel. cio_call_later reads the clock; cio_call_at and libuv (cached time) do not. */
     {"clock", PLAIN, B_ALL, NS("clock-read")},

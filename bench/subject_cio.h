@@ -21,6 +21,10 @@ void bench_sleep(long n);
 void bench_lock(long n);
 void bench_lock_hand_over(long n);
 void bench_semaphore(long n);
+/* cio_generator.c */
+void bench_generator_next(long n);
+void bench_generator_send(long n);
+void bench_generator_life(long n);
 
 /* cio_io.c */
 void bench_wake_burst(long n);
