@@ -185,6 +185,13 @@ def walk_tasks(ring):
         yield gdb.Value(place - offset).cast(task_type.pointer())
 
 
+def stands_on(generator, sp):
+    if int(generator["stack"]) == 0:
+        return False
+    stack = generator["stack"].dereference()
+    return address(stack["bottom"]) <= sp <= address(stack["top"])
+
+
 class Loop:
     def __init__(self, pointer, number, one_of_many):
         self.pointer = pointer
@@ -193,13 +200,29 @@ class Loop:
         self.TIMER = int(gdb.parse_and_eval("(int)CIO__TIMER"))
         self.descriptors = None
         self.tasks = []
+        self.generators = []
         if int(pointer["tasks"]) != 0:
             ring = pointer["tasks"].dereference()["all"]
             self.tasks = [Task(self, task) for task in walk_tasks(ring)]
+            self.generators = list(walk_list(pointer["tasks"]["generators"], "next"))
+
+    def consumers(self, sp):
+        """Where those stand who have resumed the generator that runs on this stack, and so on."""
+        generator = True
+        while generator is not None:
+            generator = next((g for g in self.generators if stands_on(g, sp)), None)
+            if generator is not None:
+                yield generator
+                sp = address(generator["consumer"]["sp"])
+
+    def task_on(self, sp):
+        for generator in self.consumers(sp):
+            sp = address(generator["consumer"]["sp"])
+        return next((task for task in self.tasks if task.holds(sp)), None)
 
     def find_running(self, threads):
         for thread, sp in threads:
-            task = next((task for task in self.tasks if task.holds(sp)), None)
+            task = self.task_on(sp)
             if task is None:
                 continue
             task.thread = thread
@@ -395,9 +418,22 @@ Other commands run in the frame in which the task is parked."""
             raise gdb.GdbError("it has not begun; it will in %s" % first)
         if task.thread is not None:
             gdb.execute("thread apply %d %s" % (task.thread.num, command))
-            return
-        with At(task.context) as (at, _):
-            run_in_task(at, command)
+            sp = dict((t.num, sp) for t, sp in thread_pointers())[task.thread.num]
+        else:
+            with At(task.context) as (at, _):
+                run_in_task(at, command)
+            sp = address(task.context["sp"])
+        if re.match(r"(bt|backtrace|where)\b", command):
+            self.show_consumers(task, sp, command)
+
+    def show_consumers(self, task, sp, command):
+        for generator in task.loop.consumers(sp):
+            name = "a generator"
+            if int(generator["name"]) != 0:
+                name = "generator %s" % generator["name"].string(errors="replace")
+            print("... in %s, resumed by:" % name)
+            with At(generator["consumer"]) as (at, _):
+                run_in_task(at, command)
 
     def complete(self, text, word):
         try:
