@@ -18,6 +18,7 @@
 #include <cio/socket.h>
 #include <cio/sync.h>
 #include <cio/task.h>
+#include <cio/thread.h>
 #include <cio/timeout.h>
 #include <cio/version.h>
 #include <cio/wait.h>

@@ -101,6 +101,7 @@ cio_loop *cio_loop_new(const cio_loop_options *options)
     loop->check_every = 1;
     loop->run_turns = cio__run_callbacks;
     loop->fork_generation = fork_generation;
+    loop->references = 1;
     enlist(loop);
     return loop;
 }
@@ -121,12 +122,18 @@ static void drop_timers(cio_loop *loop)
 static void drop_ready(cio_loop *loop)
 {
     struct cio__ready *ready = &loop->ready;
+    void (*dropped)(cio_handle *) = __atomic_load_n(&loop->dropped, __ATOMIC_ACQUIRE);
+    if (cio__loop_inherited(loop))
+        dropped = NULL; /* those who would hear of it are in the parent process */
     while (!cio__ready_empty(ready)) {
         if (ready->head == ready->tail)
             cio__ready_refill(ready);
         cio_handle *handle = ready->slots[ready->head++ & ready->mask];
-        if (handle)
-            drop(handle);
+        if (!handle)
+            continue;
+        drop(handle);
+        if (dropped)
+            dropped(handle);
     }
     cio__ready_free(ready);
 }
@@ -147,6 +154,8 @@ int cio_loop_close(cio_loop *loop)
     cio__files_free(loop);
     drop_timers(loop);
     drop_ready(loop);
+    if (!cio__loop_inherited(loop))
+        cio__ties_cut(loop); /* after the calls: one that was never begun may be waited for */
     loop->os->ops->close(loop->os);
     loop->os = NULL;
     return 0;
@@ -162,8 +171,19 @@ int cio_loop_free(cio_loop *loop)
     if (loop->free_tasks)
         loop->free_tasks(loop);
     delist(loop);
-    cio__free(loop);
+    cio__loop_release(loop);
     return 0;
+}
+
+void cio__loop_hold(cio_loop *loop)
+{
+    __atomic_fetch_add(&loop->references, 1, __ATOMIC_RELAXED);
+}
+
+void cio__loop_release(cio_loop *loop)
+{
+    if (__atomic_fetch_sub(&loop->references, 1, __ATOMIC_ACQ_REL) == 1)
+        cio__free(loop);
 }
 
 cio_loop *cio_get_running_loop(void)

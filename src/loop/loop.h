@@ -10,6 +10,7 @@
 
 #include "loop/files.h"
 #include "loop/ready.h"
+#include "loop/ties.h"
 #include "loop/timers.h"
 #include "loop/vars.h"
 #include "os/error.h"
@@ -83,6 +84,21 @@ struct cio_loop {
     void (*free_tasks)(struct cio_loop *loop);
     size_t stack_size;
 
+    /*
+     * Other threads and this loop. dropped() is told of every call that will not be made because
+     * the loop was closed; any thread may set it. end_threads() is called when the last task of a
+     * run has ended, and may run the loop.
+     */
+    struct cio__tie *ties;
+    size_t expected;     /* posts that other threads owe: while there are any, it may be woken */
+    uint32_t references; /* atomic: the owner's, and those who may still post */
+    void (*dropped)(cio_handle *handle);
+    void (*end_threads)(struct cio_loop *loop);
+    struct cio_executor *executor; /* the default one */
+    struct cio__tie executor_tie;
+    bool executor_ended;
+    struct cio_remote *calls; /* jobs that wait for a task of this loop */
+
     struct cio_loop *next; /* all loops of the process, for debuggers */
     struct cio_loop *previous;
 };
@@ -104,6 +120,12 @@ bool cio__loop_inherited(const cio_loop *loop);
 
 /* Whether the loop of this id, of any thread, exists, is not closed, and is this process's. */
 bool cio__loop_is_open(uint64_t id);
+/*
+ * Whoever posts to a loop that may be freed meanwhile holds it: a closed loop refuses the post, but
+ * its memory stays until the last holder lets go. From any thread.
+ */
+void cio__loop_hold(cio_loop *loop);
+void cio__loop_release(cio_loop *loop);
 
 /* Moves what other threads have queued to the ready ring; the second for the last time. */
 void cio__inbox_drain(cio_loop *loop);

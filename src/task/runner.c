@@ -76,14 +76,26 @@ static bool unwatch_sigint(struct interrupt *interrupt, int rc)
 static void end_all_tasks(cio_loop *loop)
 {
     struct cio__tasks *tasks = loop->tasks;
+    tasks->shutting_down = true;
     if (!tasks->live)
         return;
-    tasks->shutting_down = true;
     for (cio_task *task = cio__oldest_task(tasks); task; task = cio__next_task(tasks, task))
         cio_cancel(task);
     tasks->stop_when_none = true;
     while (tasks->live && cio_run_forever(loop) == 0)
         continue; /* somebody else called cio_stop() */
+}
+
+/* Ends what the run has begun, in asyncio's order; each may leave tasks or ask for some. */
+static void end_all(cio_loop *loop)
+{
+    end_all_tasks(loop);
+    cio__close_generators(loop);
+    end_all_tasks(loop);
+    if (!loop->end_threads)
+        return;
+    loop->end_threads(loop);
+    end_all_tasks(loop);
 }
 
 static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutine *fn, void *arg)
@@ -99,11 +111,8 @@ static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutin
     bool interrupted = unwatch_sigint(&interrupt, rc);
     if (rc == CIO_ESTOPPED)
         cio__unref(main_task);
-    if (!cio__loop_inherited(loop)) {
-        end_all_tasks(loop);
-        cio__close_generators(loop);
-        end_all_tasks(loop); /* that their cleanups have left */
-    }
+    if (!cio__loop_inherited(loop))
+        end_all(loop);
     cio__unref(main_task);
     return interrupted ? -EINTR : rc;
 }
