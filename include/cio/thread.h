@@ -76,9 +76,10 @@ CIO_API int cio_set_default_executor(cio_loop *loop, cio_executor *executor);
 
 /*
  * Shuts the running loop's default executor down and waits for its threads, at most so many seconds
- * (loop.shutdown_default_executor); from then on the loop has none. Returns 0, also if it never had
+ * (loop.shutdown_default_executor); from then on it takes no jobs. Returns 0, also if there never was
  * one; CIO_ETIMEDOUT, the exception handler hears of it too, and the threads go when they are done;
- * -EINVAL for NaN; CIO_ENOTASK; -ENOMEM; CIO_ECANCELED [as cio_executor_shutdown()].
+ * -EINVAL for NaN; CIO_ENOTASK; -ENOMEM and CIO_ECANCELED [it is shut down, but its threads may
+ * still run; may be called again].
  *
  * cio_run() does it at its end, after the last task, with 300 seconds.
  */

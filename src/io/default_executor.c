@@ -128,9 +128,13 @@ int cio_shutdown_default_executor(double seconds)
     cio__executor_stop(executor, false);
     if (cio__executor_line_up(executor, &sleeper))
         rc = cio__sleeper_wait(&sleeper, &kind, seconds);
+    if (rc < 0 && rc != CIO_ETIMEDOUT) {
+        adopt(loop, executor); /* the end of the run waits for it */
+        return rc;
+    }
     if (rc == 0)
         cio__executor_join(executor);
-    if (rc == CIO_ETIMEDOUT)
+    else
         report_late(loop);
     cio_executor_free(executor);
     return rc;

@@ -18,9 +18,11 @@ static const struct {
 
 static void dropped(cio_handle *handle)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (handle->fn == kinds[i].call)
-            kinds[i].dropped(handle->arg);
+    size_t n = sizeof kinds / sizeof kinds[0], i = 0;
+    while (i < n && handle->fn != kinds[i].call)
+        i++;
+    if (i < n)
+        kinds[i].dropped(handle->arg); /* the handle may be gone now */
 }
 
 int cio__mail(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)

@@ -95,10 +95,15 @@ static void task_ended(cio_future *task, void *arg)
     finish(remote, rc, value);
 }
 
-/* The loop is closed before the task has ended: it never will. */
+/* The loop is closed: a task that has not ended never will. */
 static void cut(struct cio__tie *tie)
 {
     cio_remote *remote = (cio_remote *)((char *)tie - offsetof(cio_remote, tie));
+    if (remote->task->state != CIO__PENDING) {
+        cio_remove_done_callback(&remote->callback);
+        task_ended(remote->task, remote);
+        return;
+    }
     delist_call(remote);
     cio_remove_done_callback(&remote->callback);
     cio__unref(remote->task);

@@ -86,15 +86,21 @@ static void end_all_tasks(cio_loop *loop)
         continue; /* somebody else called cio_stop() */
 }
 
-/* Ends what the run has begun, in asyncio's order; each may leave tasks or ask for some. */
+/*
+ * Ends what the run has begun, in asyncio's order; each may leave tasks or ask for some. What the
+ * ends of the last tasks have queued has its turn too.
+ */
 static void end_all(cio_loop *loop)
 {
     end_all_tasks(loop);
     cio__close_generators(loop);
     end_all_tasks(loop);
-    if (!loop->end_threads)
-        return;
-    loop->end_threads(loop);
+    if (loop->end_threads)
+        loop->end_threads(loop);
+    if (!cio__ready_empty(&loop->ready)) {
+        cio_stop(loop);
+        cio_run_forever(loop);
+    }
     end_all_tasks(loop);
 }
 
