@@ -86,6 +86,16 @@ const struct bench benches[] = {
     {"wake-send", PLAIN, B_UV, NS("wake-bare-async-send")},
     {"wake-pingpong", PLAIN, B_CIO | B_UV | B_HAND, NS("wake-round-trip")},
 
+    /* A job that does nothing, in a thread of the pool: there and back, and a thousand at once, each. */
+    {"thread-round-trip",
+     PLAIN,
+     B_CIO | B_UV,
+     {{"time", "thread-round-trip", "ns"}, {"cpu", "thread-round-trip-cpu", "ns"}}},
+    {"thread-jobs 1000",
+     PLAIN,
+     B_CIO | B_UV,
+     {{"time", "thread-1000-jobs", "ns"}, {"cpu", "thread-1000-jobs-cpu", "ns"}}},
+
     /* Server processor time a request, one request in flight on each connection. */
     ECHO_CELL(1, 64),
     ECHO_CELL(1, 1024),

@@ -45,6 +45,8 @@ enum {
     WAKE_BURST = 1000000,
     WAKE_IN_FLIGHT = 1024,
     WAKE_ROUND_TRIPS = 5000,
+    THREAD_ROUND_TRIPS = 20000,
+    THREAD_JOBS = 200000,
 };
 
 /* Sleeps of the million: spread over a second, so that the timers are not all equal. */

@@ -143,6 +143,8 @@ int main(int argc, char **argv)
         {"sleep", bench_sleep},
         {"wake-burst", bench_wake_burst},
         {"wake-pingpong", bench_wake_pingpong},
+        {"thread-round-trip", bench_thread_round_trip},
+        {"thread-jobs", bench_thread_jobs},
         {"echo", bench_echo},
         {"queue", bench_queue_pingpong},
         {"queue-stream", bench_queue_stream},

@@ -35,5 +35,8 @@ void bench_echo(long n);
 void bench_queue_pingpong(long n);
 void bench_queue_stream(long n);
 void bench_queue_nowait(long n);
+/* cio_threads.c */
+void bench_thread_round_trip(long n);
+void bench_thread_jobs(long n);
 
 #endif

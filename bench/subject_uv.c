@@ -1,6 +1,7 @@
 /* libuv, in the way its users get the most out of it. It has no tasks: callbacks stand for them where they can. */
 #include "mailbox.h"
 #include "subject.h"
+#include "uv_threads.h"
 #include "wake.h"
 
 #include <stdlib.h>
@@ -275,6 +276,8 @@ int main(int argc, char **argv)
         {"wake-burst", bench_wake_burst},
         {"wake-send", bench_wake_send},
         {"wake-pingpong", bench_wake_pingpong},
+        {"thread-round-trip", bench_thread_round_trip},
+        {"thread-jobs", bench_thread_jobs},
         {"echo", bench_echo},
         {NULL, NULL},
     };

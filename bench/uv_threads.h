@@ -1,0 +1,8 @@
+/* The modes of libuv's subject that use its thread pool. */
+#ifndef BENCH_UV_THREADS_H
+#define BENCH_UV_THREADS_H
+
+void bench_thread_round_trip(long n);
+void bench_thread_jobs(long n);
+
+#endif
