@@ -95,10 +95,6 @@ static void on_end_of_future(cio_future *future, void *arg)
         cio__job_ask_to_end(&self->job);
 }
 
-/*
- * Where context variables come to count: a job of cio_to_thread() has those of its task, one that
- * is made here has none, as in asyncio.
- */
 static struct detached *make(const cio_job_options *options, cio_job *fn, void *arg)
 {
     struct detached *self = cio__alloc(sizeof *self);
