@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "task/task.h"
+#include "task/tell.h"
 
 /*
  * A task whose calls always succeed at once would never let another run: after so many of them it
@@ -47,11 +48,18 @@ static bool may_succeed(const struct call *call)
     return call->file->ready & readiness_of(call);
 }
 
+static void tell_descriptor(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const struct call *call = (const struct call *)wait;
+    cio__tell(tale, "fd %d to be %s", call->file->fd,
+              call->direction == CIO__READ ? "readable" : "writable");
+}
+
 static int wait_ready(struct call *call)
 {
     static const struct cio__wait_kind kinds[] = {
-        [CIO__READ] = {.name = "cio_wait_readable", .in_ring = true},
-        [CIO__WRITE] = {.name = "cio_wait_writable", .in_ring = true}};
+        [CIO__READ] = {.name = "cio_wait_readable", .tell = tell_descriptor, .in_ring = true},
+        [CIO__WRITE] = {.name = "cio_wait_writable", .tell = tell_descriptor, .in_ring = true}};
     call->wait = (struct cio__wait){.kind = &kinds[call->direction]};
     cio_handle *step = &cio__current->step;
     int rc = cio__file_wait(call->loop, call->file, call->direction, step);

@@ -5,6 +5,7 @@
 
 #include "os/memory.h"
 #include "task/members.h"
+#include "task/tell.h"
 
 /* The ended ones form a queue by their links, which their futures no longer use. */
 static void child_ended(void *arg)
@@ -68,9 +69,19 @@ struct next_wait {
     cio_as_completed *it;
 };
 
+static void tell_unfinished(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_as_completed *it = ((const struct next_wait *)wait)->it;
+    for (size_t i = 0; i < it->n; i++)
+        if (it->members[i].link.list)
+            cio__tell_future(tale, it->members[i].future);
+    cio__tell(tale, "%zu of %zu left:", it->unfinished, it->n);
+}
+
 static int wait_for_next(cio_as_completed *it)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_next_completed"};
+    static const struct cio__wait_kind kind = {.name = "cio_next_completed",
+                                               .tell = tell_unfinished};
     int rc = 0;
     while (rc == 0 && !it->done && !it->timed_out) {
         struct next_wait waiting = {.wait.kind = &kind, .it = it};

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "task/task.h"
+#include "task/tell.h"
 
 /* An await hands a cancellation to what it waits for. */
 struct await {
@@ -45,9 +46,15 @@ static bool cancel_awaited(struct cio__wait *wait)
     return cio_cancel(((struct await *)wait)->future) == 1;
 }
 
+static void tell_awaited(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__tell_future(tale, ((const struct await *)wait)->future);
+}
+
 static int wait_until_done(cio_future *future)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_await", .cancel = cancel_awaited};
+    static const struct cio__wait_kind kind = {
+        .name = "cio_await", .cancel = cancel_awaited, .tell = tell_awaited};
     struct await await = {.wait.kind = &kind, .future = future};
     cio_link link;
     cio__future_listen(future, &link, &cio__current->step);
@@ -114,6 +121,11 @@ static void shielded_done(void *arg)
     cio__wake(((struct shield *)arg)->waiter);
 }
 
+static void tell_shielded(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__tell_future(tale, ((const struct shield *)wait)->future);
+}
+
 int cio_shield(cio_future *future)
 {
     int rc = cio__check_await(future);
@@ -122,7 +134,7 @@ int cio_shield(cio_future *future)
     if (future->state != CIO__PENDING)
         return cio_await(future);
 
-    static const struct cio__wait_kind kind = {.name = "cio_shield"};
+    static const struct cio__wait_kind kind = {.name = "cio_shield", .tell = tell_shielded};
     struct shield shield = {.wait.kind = &kind, .future = future, .waiter = cio__current};
     shield.handle = (cio_handle){.fn = shielded_done, .arg = &shield, .loop = cio__running};
     future->references++;

@@ -49,6 +49,11 @@ static bool cancel_children(struct cio__wait *wait)
     return any;
 }
 
+static void tell_children(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__members_tell(&((const struct gather *)wait)->members, tale);
+}
+
 static void hand_over(cio_future *const *futures, size_t n, cio_result_pair *results)
 {
     for (size_t i = 0; results && i < n; i++) {
@@ -74,7 +79,8 @@ int cio_gather_into(cio_future *const *futures, size_t n, unsigned flags, cio_re
     if (n == 0)
         return 0;
 
-    static const struct cio__wait_kind kind = {.name = "cio_gather", .cancel = cancel_children};
+    static const struct cio__wait_kind kind = {
+        .name = "cio_gather", .cancel = cancel_children, .tell = tell_children};
     struct gather gather = {.wait.kind = &kind,
                             .waiter = cio__current,
                             .unfinished = n,

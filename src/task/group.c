@@ -5,6 +5,7 @@
 
 #include "os/memory.h"
 #include "task/members.h"
+#include "task/tell.h"
 
 /* The numbers are unlikely in a struct that was never entered. */
 enum state {
@@ -159,13 +160,21 @@ int cio_group_cancel(cio_group *g)
     return 0;
 }
 
+static void tell_children(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_group *g = ((const struct group_wait *)wait)->group;
+    for (const struct cio__child *child = g->children; child; child = child->next)
+        cio__tell_future(tale, child->member.future);
+    cio__tell(tale, "%zu left:", g->unfinished);
+}
+
 /*
  * Waits until no child is left. A cancellation on the way cancels them, once. Returns whether there
  * was one; it may be our own.
  */
 static bool wait_for_children(cio_group *g)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_group_exit"};
+    static const struct cio__wait_kind kind = {.name = "cio_group_exit", .tell = tell_children};
     bool canceled = false;
     while (g->unfinished) {
         struct group_wait waiting = {.wait.kind = &kind, .group = g};

@@ -6,6 +6,7 @@
 #include <cio/group.h>
 
 #include "task/task.h"
+#include "task/tell.h"
 
 struct map {
     cio_coroutine *fn;
@@ -30,14 +31,26 @@ static int call_next(void *arg)
     return rc;
 }
 
+struct room_wait {
+    struct cio__wait wait;
+    const struct map *map;
+};
+
+static void tell_room(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const struct map *map = ((const struct room_wait *)wait)->map;
+    cio__tell(tale, "%zu of %zu at a time run, %zu have begun", map->running, map->concurrency,
+              map->next);
+}
+
 static int wait_for_room(struct map *map)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_map"};
+    static const struct cio__wait_kind kind = {.name = "cio_map", .tell = tell_room};
     int rc = 0;
     while (rc == 0 && (map->running == map->concurrency || map->failed)) {
-        struct cio__wait wait = {.kind = &kind};
+        struct room_wait waiting = {.wait.kind = &kind, .map = map};
         map->waiter = cio__current;
-        rc = cio__wait(&wait);
+        rc = cio__wait(&waiting.wait);
         map->waiter = NULL;
     }
     return rc;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "os/memory.h"
+#include "task/tell.h"
 
 void cio__member_listen(struct cio__member *member, cio_future *future, cio_callback *ended,
                         void *owner)
@@ -36,6 +37,14 @@ int cio__members_listen(struct cio__members *members, cio_future *const *futures
     for (size_t i = 0; i < n; i++)
         cio__member_listen(&members->places[i], futures[i], ended, owner);
     return 0;
+}
+
+void cio__members_tell(const struct cio__members *members, struct cio__tale *tale)
+{
+    for (size_t i = 0; i < members->n; i++)
+        if (members->places[i].future->state == CIO__PENDING)
+            cio__tell_future(tale, members->places[i].future);
+    cio__tell(tale, "%zu of %zu left:", tale->n_ends, members->n);
 }
 
 void cio__members_leave(struct cio__members *members)

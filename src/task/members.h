@@ -26,6 +26,9 @@ struct cio__members {
 int cio__members_listen(struct cio__members *members, cio_future *const *futures, size_t n,
                         cio_callback *ended, void *owner);
 
+/* Tells of those that have not ended. */
+void cio__members_tell(const struct cio__members *members, struct cio__tale *tale);
+
 /* Listens no more. */
 void cio__members_leave(struct cio__members *members);
 

@@ -20,17 +20,21 @@
 #include "task/switch.h"
 
 struct cio__wait;
+struct cio__tale;
 
 /*
  * What all waits of one kind have in common.
  *
  * cancel: passes a cancellation on to what is waited for, and says whether that took it, in which
  * case the wait goes on. NULL: the wait itself ends with CIO_ECANCELED.
+ *
+ * tell: says what is waited for; see tell.h. NULL: nothing beyond the name.
  */
 struct cio__wait_kind {
     const char *name; /* the public call that waits, for those who look at the task */
     bool (*cancel)(struct cio__wait *wait);
     bool in_ring; /* the task's handle stands in a ring: out of it before it is queued */
+    void (*tell)(const struct cio__wait *wait, struct cio__tale *tale);
 };
 
 /*
@@ -243,8 +247,12 @@ void cio__contexts_know_tasks(void);
 /* Lets go of the contexts that a loop's end finds: a task's, and those of done callbacks. */
 void cio__contexts_forget(struct cio_future *future);
 
-/* The handle's callback of a task that has begun. */
+/* The handle's callback of a task that has begun. Called, it takes one step and comes back. */
 void cio__task_resume(void *task);
+
+/* The task whose step a handle's call is; NULL: another callback. And whether there was one yet. */
+cio_task *cio__task_of_step(cio_callback *fn, void *arg);
+bool cio__task_has_begun(const cio_task *task);
 
 /* The instance of cio__run_turns() that knows tasks. */
 void cio__run_with_tasks(cio_loop *loop);

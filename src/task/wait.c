@@ -25,6 +25,11 @@ static void child_ended(void *arg)
         cio__wake(waiting->waiter);
 }
 
+static void tell_children(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__members_tell(&((const struct waiting *)wait)->members, tale);
+}
+
 static void time_over(void *arg)
 {
     cio__wake(arg);
@@ -66,7 +71,7 @@ int cio_wait(cio_future **futures, size_t n, cio_return_when when, double timeou
     if (n == 0 || n > INT32_MAX || timeout != timeout || (unsigned)when > CIO_FIRST_ERROR)
         return -EINVAL;
 
-    static const struct cio__wait_kind kind = {.name = "cio_wait"};
+    static const struct cio__wait_kind kind = {.name = "cio_wait", .tell = tell_children};
     struct waiting waiting = {
         .wait.kind = &kind, .waiter = cio__current, .unfinished = n, .when = when};
     rc = cio__members_listen(&waiting.members, futures, n, child_ended, &waiting);
