@@ -6,6 +6,7 @@
 #define CIO_H
 
 #include <cio/context.h>
+#include <cio/debug.h>
 #include <cio/error.h>
 #include <cio/future.h>
 #include <cio/generator.h>

@@ -78,12 +78,15 @@ typedef struct cio_link {
 typedef struct cio_loop_options {
     const char *backend; /* "epoll"; NULL: $CIO_BACKEND, else the default */
     size_t stack_size;   /* usable bytes of a task's stack, rounded up to pages; 0: 64 KiB */
+    bool debug;          /* debug mode from the beginning, as with CIO_DEBUG=1: <cio/debug.h> */
+    double slow_callback_duration; /* seconds; 0: 0.1 */
 } cio_loop_options;
 
 /*
  * A new loop (asyncio.new_event_loop). options may be NULL. The caller owns it: cio_loop_close(),
  * then cio_loop_free(). NULL on failure, cio_last_error() says why: -ENOMEM, -EMFILE and other
- * system errors, -EINVAL for an unknown backend or a stack size outside 4 KiB .. 1 GiB.
+ * system errors, -EINVAL for an unknown backend, a stack size outside 4 KiB .. 1 GiB or a duration
+ * that is negative or NaN.
  */
 CIO_API cio_loop *cio_loop_new(const cio_loop_options *options);
 
@@ -202,14 +205,17 @@ typedef struct cio_exception_context {
     int error;                /* the code that was lost, or 0 */
     const cio_future *future; /* the task or future, or NULL */
     const char *name;         /* its name, or NULL */
+    const char *created_at; /* where it was made: "function (file:line)"; NULL without debug mode */
+    const char *details;    /* further lines, each with its end, or NULL */
 } cio_exception_context;
 
 typedef void cio_exception_handler(cio_loop *loop, const cio_exception_context *context, void *arg);
 
 /*
  * Who hears of failures that nobody awaits (loop.set_exception_handler): called in the loop's
- * thread, possibly on a task's stack; it must not wait. NULL: the default, which writes one line to
- * stderr. Returns 0 or -EINVAL for a NULL loop.
+ * thread, possibly on a task's stack; it must not wait. What it reports itself goes to the default.
+ * NULL: the default, which writes a line to stderr, and the details. Returns 0 or -EINVAL for a NULL
+ * loop.
  */
 CIO_API int cio_set_exception_handler(cio_loop *loop, cio_exception_handler *handler, void *arg);
 

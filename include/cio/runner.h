@@ -13,6 +13,7 @@ typedef struct cio_run_options {
     void *exception_arg;
     bool leave_sigint;  /* do not touch SIGINT */
     bool leave_sigsegv; /* do not install the handler that reports stack overflows */
+    int dump_signal;    /* see cio_dump_on_signal(); 0: $CIO_DUMP_SIGNAL, else none */
 } cio_run_options;
 
 /*

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "loop/loop.h"
+#include "loop/debug.h"
 
 static void write_to_stderr(const cio_exception_context *context)
 {
@@ -12,7 +12,11 @@ static void write_to_stderr(const cio_exception_context *context)
         fprintf(stderr, ": '%s'", context->name);
     if (context->error)
         fprintf(stderr, ": %s (%s)", cio_strerror(context->error), cio_err_name(context->error));
+    if (context->created_at)
+        fprintf(stderr, "; created at %s", context->created_at);
     fputc('\n', stderr);
+    if (context->details)
+        fputs(context->details, stderr);
 }
 
 int cio_set_exception_handler(cio_loop *loop, cio_exception_handler *handler, void *arg)
@@ -28,16 +32,24 @@ int cio_call_exception_handler(cio_loop *loop, const cio_exception_context *cont
 {
     if (!loop || !context)
         return -EINVAL;
-    if (loop->exception_handler)
-        loop->exception_handler(loop, context, loop->exception_arg);
-    else
-        write_to_stderr(context);
+    if (!loop->exception_handler || loop->in_exception_handler) {
+        write_to_stderr(
+            context); /* also what goes wrong in a handler: it is not called in itself */
+        return 0;
+    }
+    loop->in_exception_handler = true;
+    loop->exception_handler(loop, context, loop->exception_arg);
+    loop->in_exception_handler = false;
     return 0;
 }
 
 void cio__report(cio_loop *loop, const char *message, int error, const cio_future *future,
                  const char *name)
 {
-    cio_exception_context context = {message, error, future, name};
+    char place[256];
+    cio_exception_context context = {
+        .message = message, .error = error, .future = future, .name = name};
+    if (future && loop->debug)
+        context.created_at = cio__debug_created_at(loop, future, place, sizeof place);
     cio_call_exception_handler(loop, &context);
 }

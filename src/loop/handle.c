@@ -8,8 +8,9 @@ int cio__check_call(const cio_loop *loop, const cio_handle *handle, cio_callback
 {
     if (unlikely(!loop || !handle || !fn))
         return -EINVAL;
-    if (unlikely(loop->closed))
-        return CIO_ECLOSED;
+    int rc = cio__check_open(loop);
+    if (unlikely(rc < 0))
+        return rc;
     if (unlikely(cio__handle_state(handle) != CIO__IDLE))
         return CIO_ESTATE;
     return 0;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "loop/debug.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
 #include "os/gdb.h"
@@ -13,7 +14,6 @@
 _Thread_local cio_loop *cio__running;
 
 /* All loops, so that a debugger finds their tasks. */
-extern cio_loop *cio__loops;
 cio_loop *cio__loops;
 static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -34,6 +34,16 @@ static void forget_in_child(void)
 static void watch_forks(void)
 {
     fork_error = cio__at_fork(forget_in_child);
+}
+
+void cio__loops_hold(void)
+{
+    pthread_mutex_lock(&loops_lock);
+}
+
+void cio__loops_release(void)
+{
+    pthread_mutex_unlock(&loops_lock);
 }
 
 static void enlist(cio_loop *loop)
@@ -99,10 +109,16 @@ cio_loop *cio_loop_new(const cio_loop_options *options)
     }
     loop->stack_size = options->stack_size ? options->stack_size : STACK_DEFAULT;
     loop->check_every = 1;
-    loop->run_turns = cio__run_callbacks;
+    loop->run_usually = loop->run_turns = cio__run_callbacks;
     loop->fork_generation = fork_generation;
     loop->references = 1;
+    loop->thread = cio__thread_number();
     enlist(loop);
+    rc = cio__debug_begin(loop, options);
+    if (rc < 0) {
+        cio_loop_free(loop);
+        return cio__fail(rc);
+    }
     return loop;
 }
 
@@ -150,6 +166,7 @@ int cio_loop_close(cio_loop *loop)
         loop->close_tasks(loop);
     cio__signals_close(loop);
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&loop->careful, true, __ATOMIC_RELEASE);
     cio__inbox_close(loop);
     cio__files_free(loop);
     drop_timers(loop);
@@ -171,6 +188,7 @@ int cio_loop_free(cio_loop *loop)
     if (loop->free_tasks)
         loop->free_tasks(loop);
     delist(loop);
+    cio__debug_free(loop);
     cio__loop_release(loop);
     return 0;
 }
@@ -199,6 +217,22 @@ bool cio_is_running(const cio_loop *loop)
 bool cio_is_closed(const cio_loop *loop)
 {
     return !loop || __atomic_load_n(&loop->closed, __ATOMIC_ACQUIRE);
+}
+
+int cio__check_careful(const cio_loop *loop)
+{
+    if (loop->closed)
+        return CIO_ECLOSED;
+    bool elsewhere = __atomic_load_n(&loop->running, __ATOMIC_ACQUIRE) && cio__running != loop;
+    return elsewhere && !cio__loop_inherited(loop) ? cio__report_wrong_thread(loop) : 0;
+}
+
+void cio__set_run_turns(cio_loop *loop, void (*run_turns)(cio_loop *loop))
+{
+    bool usual = loop->run_turns == loop->run_usually;
+    loop->run_usually = run_turns;
+    if (usual)
+        loop->run_turns = run_turns;
 }
 
 double cio_time(const cio_loop *loop)

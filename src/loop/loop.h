@@ -48,9 +48,11 @@ struct cio_loop {
 
     int calls_in_a_row; /* system calls of tasks that succeeded without a wait between */
 
-    bool running;
+    bool running; /* atomic: other threads ask */
     bool stopping;
-    bool closed; /* atomic: other threads ask */
+    bool closed;  /* atomic: the same */
+    bool careful; /* atomic: closed or in debug mode: calls are to be checked */
+    int thread;   /* atomic: the number of the one that made or last ran it */
     unsigned fork_generation;
     uint64_t id; /* of no other loop, earlier or later; never 0 */
 
@@ -73,12 +75,15 @@ struct cio_loop {
 
     cio_exception_handler *exception_handler;
     void *exception_arg;
+    bool in_exception_handler;
 
     uint32_t turn_end; /* where the ready ring ended when the turn began */
     uint32_t runs;     /* cio_run_forever()'s, the present one included */
 
     /* The floor above: what it keeps for this loop, how it runs handles and is told of the end. */
     struct cio__tasks *tasks;
+    struct cio__tasks *quick_tasks; /* NULL: creating a task takes more than the usual */
+    void (*run_usually)(struct cio_loop *loop);
     void (*run_turns)(struct cio_loop *loop); /* an instance of cio__run_turns() */
     void (*close_tasks)(struct cio_loop *loop);
     void (*free_tasks)(struct cio_loop *loop);
@@ -98,10 +103,38 @@ struct cio_loop {
     struct cio__tie executor_tie;
     bool executor_ended;
     struct cio_remote *calls; /* jobs that wait for a task of this loop */
+    /* Floor 4: debug mode; how others look at it; what may wake it from outside. */
+    struct cio__debug *debug; /* atomic; NULL: debug mode was never on */
+    int64_t slow_ns;          /* a callback that takes longer is slow */
+    void *run_frame;          /* cio_run_forever()'s: whose callers are of no interest */
+    struct {
+        cio_handle handle;
+        int state; /* atomic: see debug/stop.c */
+    } look;
 
     struct cio_loop *next; /* all loops of the process, for debuggers */
     struct cio_loop *previous;
 };
+
+/*
+ * Whether the calling thread may use the loop: 0, CIO_ECLOSED, or, in debug mode, CIO_EWRONGLOOP if
+ * it runs in another thread, which is then reported.
+ */
+int cio__check_careful(const cio_loop *loop);
+
+static inline int cio__check_open(const cio_loop *loop)
+{
+    return unlikely(__atomic_load_n(&loop->careful, __ATOMIC_RELAXED)) ? cio__check_careful(loop)
+                                                                       : 0;
+}
+
+/* How the loop runs its handles, but for debug mode. */
+void cio__set_run_turns(cio_loop *loop, void (*run_turns)(cio_loop *loop));
+
+/* All loops of the process, newest first; none goes while the list is held. */
+extern cio_loop *cio__loops;
+void cio__loops_hold(void);
+void cio__loops_release(void);
 
 /* What cio_call_*() refuse: 0 if the handle may be scheduled. */
 int cio__check_call(const cio_loop *loop, const cio_handle *handle, cio_callback *fn);
@@ -188,6 +221,7 @@ static inline struct cio__file *cio__file_of(const cio_loop *loop, const struct 
 /* The loop that runs in this thread. */
 extern _Thread_local cio_loop *cio__running __attribute__((tls_model("initial-exec")));
 
+/* Tells the exception handler. */
 void cio__report(cio_loop *loop, const char *message, int error, const cio_future *future,
                  const char *name);
 

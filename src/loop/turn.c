@@ -158,7 +158,9 @@ static int check_run(const cio_loop *loop)
 static int run_forever(cio_loop *loop)
 {
     int rc = 0;
-    loop->running = true;
+    __atomic_store_n(&loop->thread, cio__thread_number(), __ATOMIC_RELEASE);
+    loop->run_frame = __builtin_frame_address(0);
+    __atomic_store_n(&loop->running, true, __ATOMIC_RELEASE);
     loop->runs++;
     loop->until_check = 0;
     loop->polled_ns = 0;
@@ -174,7 +176,7 @@ static int run_forever(cio_loop *loop)
             break;
     }
     loop->stopping = false;
-    loop->running = false;
+    __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
     cio__running = NULL;
     return rc;
 }
@@ -195,6 +197,9 @@ int cio_stop(cio_loop *loop)
 {
     if (!loop)
         return -EINVAL;
+    int rc = loop->closed ? 0 : cio__check_open(loop);
+    if (rc < 0)
+        return rc;
     loop->stopping = true;
     loop->until_check = 0;
     return 0;

@@ -91,4 +91,7 @@ int cio__at_fork(void (*in_child)(void));
 
 bool cio__in_main_thread(void);
 
+/* This thread's number in the kernel. */
+int cio__thread_number(void);
+
 #endif

@@ -10,7 +10,12 @@ int cio__at_fork(void (*in_child)(void))
     return -pthread_atfork(NULL, NULL, in_child);
 }
 
+int cio__thread_number(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
 bool cio__in_main_thread(void)
 {
-    return getpid() == (pid_t)syscall(SYS_gettid);
+    return getpid() == cio__thread_number();
 }

@@ -3,17 +3,23 @@
 
 #include <errno.h>
 
+#include "loop/debug.h"
 #include "task/task.h"
 
 cio_future *cio_create_future(cio_loop *loop)
 {
     if (!loop)
         return cio__fail(-EINVAL);
-    if (loop->closed)
-        return cio__fail(CIO_ECLOSED);
+    int rc = cio__check_open(loop);
+    if (rc < 0)
+        return cio__fail(rc);
     struct cio__tasks *tasks = cio__tasks_of(loop);
     struct cio_future *future = tasks ? cio__future_alloc(tasks) : NULL;
-    return future ? future : cio__fail(-ENOMEM);
+    if (!future)
+        return cio__fail(-ENOMEM);
+    if (unlikely(!loop->quick_tasks))
+        cio__debug_created(loop, future);
+    return future;
 }
 
 cio_future *cio_future_new(void)
@@ -25,8 +31,9 @@ static int set(cio_future *future, int rc, void *value)
 {
     if (future->state != CIO__PENDING || future->is_task)
         return CIO_ESTATE;
-    if (future->step.loop->closed)
-        return CIO_ECLOSED;
+    int checked = cio__check_open(future->step.loop);
+    if (unlikely(checked < 0))
+        return checked;
     cio__future_finish(future, rc, value);
     return 0;
 }
@@ -104,8 +111,9 @@ int cio_add_done_callback(cio_future *future, cio_done_callback *callback, cio_d
         return -EINVAL;
     if (callback->future)
         return CIO_ESTATE;
-    if (future->step.loop->closed)
-        return CIO_ECLOSED;
+    int rc = cio__check_open(future->step.loop);
+    if (rc < 0)
+        return rc;
     *callback = (cio_done_callback){.future = cio_ref(future), .fn = fn, .arg = arg};
     callback->handle.fn = run_done_callback;
     callback->handle.arg = callback;

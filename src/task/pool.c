@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <cio/debug.h>
+
 #include "os/memory.h"
 #include "task/generator.h"
 
@@ -93,7 +95,7 @@ static void free_tasks(cio_loop *loop)
     cio__free_generators(loop);
     cio__stacks_free(&tasks->stacks);
     cio__free(tasks);
-    loop->tasks = NULL;
+    loop->tasks = loop->quick_tasks = NULL;
 }
 
 /* A forked child runs on a task's stack perhaps, but in none of the parent's tasks. */
@@ -124,7 +126,8 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop)
     cio__ring_init(&tasks->all);
     cio__stacks_init(&tasks->stacks, loop, loop->stack_size);
     loop->tasks = tasks;
-    loop->run_turns = cio__run_with_tasks;
+    loop->quick_tasks = cio_get_debug(loop) ? NULL : tasks;
+    cio__set_run_turns(loop, cio__run_with_tasks);
     loop->close_tasks = close_tasks;
     loop->free_tasks = free_tasks;
     return tasks;

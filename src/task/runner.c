@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "loop/debug.h"
 #include "loop/signals.h"
 #include "os/signals.h"
 #include "task/generator.h"
@@ -137,7 +138,10 @@ int cio_run_with(const cio_run_options *options, cio_coroutine *fn, void *arg)
         return cio_last_error();
     cio_set_exception_handler(loop, options->exception_handler, options->exception_arg);
     bool reporting = !options->leave_sigsegv && cio__overflow_reports_begin();
+    bool dumping = cio__dump_signal_begin(options->dump_signal);
     int rc = run_main(loop, options, fn, arg);
+    if (dumping && !cio__loop_inherited(loop))
+        cio__dump_signal_end();
     if (reporting)
         cio__overflow_reports_end();
     cio_loop_free(loop);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "loop/debug.h"
 #include "loop/run.h"
 #include "task/task.h"
 
@@ -68,7 +69,7 @@ static inline __attribute__((always_inline)) void enter(cio_task *task, struct c
 
 void cio__task_resume(void *task)
 {
-    struct cio__resumer here = {.outer = cio__current, .is_loop = true};
+    struct cio__resumer here = {.outer = cio__current, .is_loop = false};
     enter(task, &here);
 }
 
@@ -109,6 +110,16 @@ static void begin(void *task)
     cio_task *self = task;
     if (prepare(self->step.loop, self))
         enter(self, &here);
+}
+
+cio_task *cio__task_of_step(cio_callback *fn, void *arg)
+{
+    return fn == cio__task_resume || fn == begin ? arg : NULL;
+}
+
+bool cio__task_has_begun(const cio_task *task)
+{
+    return task->step.fn != begin;
 }
 
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
@@ -237,8 +248,9 @@ int cio_cancel(cio_future *future)
         return -EINVAL;
     if (future->state != CIO__PENDING)
         return 0;
-    if (unlikely(future->step.loop->closed))
-        return CIO_ECLOSED;
+    int rc = cio__check_open(future->step.loop);
+    if (unlikely(rc < 0))
+        return rc;
     if (!future->is_task) {
         cio__future_finish(future, CIO_ECANCELED, NULL);
         return 1;
@@ -333,8 +345,9 @@ static int check_create(const cio_task_options *options, const cio_loop *loop, c
         return -EINVAL;
     if (!loop)
         return CIO_ENOLOOP;
-    if (loop->closed)
-        return CIO_ECLOSED;
+    int rc = cio__check_open(loop);
+    if (rc < 0)
+        return rc;
     if (!loop->tasks && cio__shadow_stack_is_on())
         return CIO_ESHADOWSTACK;
     if (options->stack_size &&
@@ -378,6 +391,8 @@ cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *f
     cio_task *task = make_with(options, loop, fn, arg);
     if (!task)
         return cio__fail(-ENOMEM);
+    if (unlikely(!loop->quick_tasks))
+        cio__debug_created(loop, task);
     if (options->eager && loop == cio__running)
         begin(task);
     else
@@ -389,9 +404,9 @@ cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *f
 cio_task *cio_create_task(cio_coroutine *fn, void *arg)
 {
     cio_loop *loop = cio__running;
-    if (unlikely(!fn || !loop || !loop->tasks))
+    if (unlikely(!fn || !loop || !loop->quick_tasks))
         return cio_create_task_with(NULL, fn, arg);
-    cio_task *task = make(loop->tasks, fn, arg);
+    cio_task *task = make(loop->quick_tasks, fn, arg);
     if (unlikely(!task))
         return cio__fail(-ENOMEM);
     cio__ready_push(&loop->ready, &task->step);

@@ -1,0 +1,34 @@
+/*
+ * What this floor and the next ask of floor 4, src/debug/, which stands above them: in debug mode,
+ * or when there is a failure to report. Nothing of it is on a path that must be quick.
+ */
+#ifndef CIO_LOOP_DEBUG_H
+#define CIO_LOOP_DEBUG_H
+
+#include "loop/loop.h"
+
+/* A new loop's options and $CIO_DEBUG. Returns 0 or what cio_set_debug() says. */
+int cio__debug_begin(cio_loop *loop, const cio_loop_options *options);
+void cio__debug_free(cio_loop *loop);
+
+/* In debug mode: a future or task was made by the calling function's caller. */
+void cio__debug_created(cio_loop *loop, const cio_future *future);
+
+/* Where that was, in text; NULL: not known. */
+const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char *text,
+                                  size_t size);
+
+/* Tells of a call from a thread that is not the loop's. Returns CIO_EWRONGLOOP. */
+int cio__report_wrong_thread(const cio_loop *loop);
+
+/* Nothing can wake this loop's tasks: says which they are. */
+void cio__report_deadlock(cio_loop *loop);
+
+/*
+ * The signal, or that of $CIO_DUMP_SIGNAL, makes dumps until the end. False: it does not, and the end
+ * must not be called.
+ */
+bool cio__dump_signal_begin(int signal_number);
+void cio__dump_signal_end(void);
+
+#endif
