@@ -11,9 +11,10 @@ typedef struct cio_run_options {
     cio_loop_options loop;
     cio_exception_handler *exception_handler; /* NULL: the default */
     void *exception_arg;
-    bool leave_sigint;  /* do not touch SIGINT */
-    bool leave_sigsegv; /* do not install the handler that reports stack overflows */
-    int dump_signal;    /* see cio_dump_on_signal(); 0: $CIO_DUMP_SIGNAL, else none */
+    bool leave_sigint;    /* do not touch SIGINT */
+    bool leave_sigsegv;   /* do not install the handler that reports stack overflows */
+    bool external_wakers; /* no deadlock is looked for: see cio_run() */
+    int dump_signal;      /* see cio_dump_on_signal(); 0: $CIO_DUMP_SIGNAL, else none */
 } cio_run_options;
 
 /*
@@ -25,6 +26,15 @@ typedef struct cio_run_options {
  * task, and cio_run() returns -EINTR if the task ends canceled by it; a second one kills the
  * process. A stack overflow in a task is reported to stderr by the task's name before the process
  * dies of it.
+ *
+ * Deadlock: when all tasks wait, nothing is queued, and no timer, descriptor, thread's job or signal
+ * handler of cio's is left that could wake one, the exception handler hears of it, with each task,
+ * its stack, what it waits for, and the cycles; all tasks are canceled, and cio_run() returns
+ * CIO_EDEADLOCK. A loop that something else may wake is never taken for one: as soon as the program
+ * has asked for the loop's address (cio_get_running_loop(), cio_get_loop(), an exception handler of
+ * its own), this is done only while the process has no other thread and no signal handler of its
+ * own. .external_wakers switches it off. A task in cio_sleep(CIO_FOREVER) is meant to wait, for ^C
+ * say: while there is one, there is no deadlock.
  *
  * Also CIO_ERUNNING if a loop runs in this thread; CIO_ESTOPPED if somebody called cio_stop(), the
  * main task is then canceled too; CIO_EFORKED in a child that was forked inside; -EINVAL for NULL;

@@ -72,6 +72,12 @@ int cio_dump_on_signal(int signal_number)
     return rc;
 }
 
+bool cio__dumps_on(int signal_number)
+{
+    struct sigaction now;
+    return sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == on_dump_signal;
+}
+
 static int signal_of_environment(void)
 {
     const char *text = getenv("CIO_DUMP_SIGNAL");

@@ -40,8 +40,12 @@ int cio__service_begin(void);
 void cio__service_end(void);
 /* Has it look again at what there is to watch. */
 void cio__service_nudge(void);
+bool cio__service_runs(void);
 /* Has it write a dump of all loops to stderr. For signal handlers. */
 void cio__service_dump(void);
+
+/* Whether the signal is the one that asks for dumps, and has its handler. */
+bool cio__dumps_on(int signal_number);
 
 /* A dump of all loops, as this thread sees them. */
 int cio__dump(struct cio__out *out, const struct cio__here *here);

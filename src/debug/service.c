@@ -240,6 +240,14 @@ void cio__service_nudge(void)
     sem_post(&bell);
 }
 
+bool cio__service_runs(void)
+{
+    pthread_mutex_lock(&lock);
+    bool runs = users > 0;
+    pthread_mutex_unlock(&lock);
+    return runs;
+}
+
 void cio__service_dump(void)
 {
     __atomic_store_n(&dump_requested, true, __ATOMIC_RELEASE);

@@ -181,8 +181,10 @@ void cio__see_loop(struct cio__snapshot *snapshot, cio_loop *loop, const struct 
     seen->n_timers = loop->timers.n;
     if (loop->tasks) {
         size_t most = loop->tasks->live + 1; /* should the list be in disorder, this ends */
-        for (cio_task *task = loop->tasks->oldest; task && most; task = task->newer, most--)
+        for (cio_task *task = cio__oldest_task(loop->tasks); task && most; most--) {
             see_task(snapshot, seen, task);
+            task = cio__next_task(loop->tasks, task);
+        }
     }
     if (here && here->current)
         see_running(snapshot, seen, here);

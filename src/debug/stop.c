@@ -96,15 +96,16 @@ void cio__stopping_end(void)
     pthread_mutex_unlock(&lock);
 }
 
-static bool can_stop(void)
+bool cio__stops_by(int signal_number)
 {
     struct sigaction now;
-    return sigaction(SIGURG, NULL, &now) == 0 && now.sa_sigaction == on_stop;
+    return signal_number == SIGURG && sigaction(SIGURG, NULL, &now) == 0 &&
+           now.sa_sigaction == on_stop;
 }
 
 bool cio__thread_stop(int thread, struct cio__here *here)
 {
-    if (!can_stop())
+    if (!cio__stops_by(SIGURG))
         return false;
     __atomic_store_n(&stop, word(thread, ASKED), __ATOMIC_RELEASE);
     bool sent = syscall(SYS_tgkill, getpid(), thread, SIGURG) == 0;

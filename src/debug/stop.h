@@ -13,6 +13,9 @@
 void cio__stopping_begin(void);
 void cio__stopping_end(void);
 
+/* Whether this is the signal, and it has our handler. */
+bool cio__stops_by(int signal_number);
+
 /* Gives this thread a stack for signal handlers if it has none: those of tasks may be small. */
 void cio__handler_stack_give(void);
 

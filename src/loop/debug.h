@@ -21,7 +21,11 @@ const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char
 /* Tells of a call from a thread that is not the loop's. Returns CIO_EWRONGLOOP. */
 int cio__report_wrong_thread(const cio_loop *loop);
 
-/* Nothing can wake this loop's tasks: says which they are. */
+/*
+ * Whether a loop of cio_run() that has nothing to do will never have: see debug/deadlock.c. And
+ * tells the exception handler of its tasks.
+ */
+bool cio__nothing_will_wake(cio_loop *loop);
 void cio__report_deadlock(cio_loop *loop);
 
 /*

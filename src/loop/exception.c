@@ -38,7 +38,7 @@ int cio_call_exception_handler(cio_loop *loop, const cio_exception_context *cont
         return 0;
     }
     loop->in_exception_handler = true;
-    loop->exception_handler(loop, context, loop->exception_arg);
+    loop->exception_handler(cio__give_away(loop), context, loop->exception_arg);
     loop->in_exception_handler = false;
     return 0;
 }

@@ -206,7 +206,7 @@ void cio__loop_release(cio_loop *loop)
 
 cio_loop *cio_get_running_loop(void)
 {
-    return cio__running;
+    return cio__give_away(cio__running);
 }
 
 bool cio_is_running(const cio_loop *loop)

@@ -103,10 +103,15 @@ struct cio_loop {
     struct cio__tie executor_tie;
     bool executor_ended;
     struct cio_remote *calls; /* jobs that wait for a task of this loop */
-    /* Floor 4: debug mode; how others look at it; what may wake it from outside. */
+
+    /* Floor 4: debug mode; how others look at it. */
     struct cio__debug *debug; /* atomic; NULL: debug mode was never on */
     int64_t slow_ns;          /* a callback that takes longer is slow */
     void *run_frame;          /* cio_run_forever()'s: whose callers are of no interest */
+    bool finds_deadlocks;     /* it is cio_run()'s, and no unknown outside may wake it */
+    bool stuck;               /* it was stopped because nothing would wake it */
+    bool given_away;          /* atomic: the program was given its address */
+    int used_fd;              /* one that was in use when it was last looked */
     struct {
         cio_handle handle;
         int state; /* atomic: see debug/stop.c */
@@ -126,6 +131,14 @@ static inline int cio__check_open(const cio_loop *loop)
 {
     return unlikely(__atomic_load_n(&loop->careful, __ATOMIC_RELAXED)) ? cio__check_careful(loop)
                                                                        : 0;
+}
+
+/* The program is given the loop, and may call from wherever it wants. */
+static inline cio_loop *cio__give_away(cio_loop *loop)
+{
+    if (loop)
+        __atomic_store_n(&loop->given_away, true, __ATOMIC_RELAXED);
+    return loop;
 }
 
 /* How the loop runs its handles, but for debug mode. */

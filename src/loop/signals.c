@@ -377,6 +377,11 @@ bool cio__signals_expected(const cio_loop *loop)
     return false;
 }
 
+bool cio__signal_is_ours(int number)
+{
+    return cio__signal_is_caught(number, on_signal);
+}
+
 /* ---- ends ---- */
 
 void cio__signals_close(cio_loop *loop)

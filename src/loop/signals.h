@@ -23,6 +23,9 @@ void cio__signal_rule_end(cio_loop *loop, int number);
 /* Whether a signal could wake somebody: a handler stands, or a task waits for one. */
 bool cio__signals_expected(const cio_loop *loop);
 
+/* Whether it is caught for loops: then only those who asked for it are woken. Of this process. */
+bool cio__signal_is_ours(int number);
+
 /* The loop is closed, or we are a child that was just forked. */
 void cio__signals_close(cio_loop *loop);
 void cio__signals_forget_in_child(void);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "loop/debug.h"
 #include "loop/run.h"
 
 #define POLL_INTERVAL_NS 250000
@@ -66,6 +67,10 @@ static int sleep_in_poll(cio_loop *loop)
     int64_t timeout_ns = time_to_sleep_ns(loop);
     if (timeout_ns == 0)
         return poll_files(loop, 0);
+    if (loop->finds_deadlocks && loop->timers.n <= 1 && cio__nothing_will_wake(loop)) {
+        loop->stuck = true;
+        return cio_stop(loop);
+    }
 
     if (!cio__inbox_sleep(loop))
         timeout_ns = 0;

@@ -29,10 +29,15 @@ void cio__signal_restore(int number, cio__signal_fn *fn, const struct sigaction 
         sigaction(number, before, NULL);
 }
 
-bool cio__signal_is_default(int number)
+bool cio__signal_is_caught(int number, cio__signal_fn *fn)
 {
     struct sigaction there;
-    return sigaction(number, NULL, &there) == 0 && is(&there, SIG_DFL);
+    return sigaction(number, NULL, &there) == 0 && is(&there, fn);
+}
+
+bool cio__signal_is_default(int number)
+{
+    return cio__signal_is_caught(number, SIG_DFL);
 }
 
 void cio__signal_default(int number)

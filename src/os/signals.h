@@ -17,6 +17,7 @@ int cio__signal_catch(int number, cio__signal_fn *fn, struct sigaction *before);
 void cio__signal_restore(int number, cio__signal_fn *fn, const struct sigaction *before);
 
 bool cio__signal_is_default(int number);
+bool cio__signal_is_caught(int number, cio__signal_fn *fn); /* by this one */
 
 /* In its handler: the signal does what it does by default, when the handler returns. */
 void cio__signal_default(int number);

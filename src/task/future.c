@@ -92,7 +92,7 @@ int cio_detach(cio_future *future)
 
 cio_loop *cio_get_loop(const cio_future *future)
 {
-    return future ? future->step.loop : NULL;
+    return future ? cio__give_away(future->step.loop) : NULL;
 }
 
 static void run_done_callback(void *arg)

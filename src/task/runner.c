@@ -70,39 +70,60 @@ static bool unwatch_sigint(struct interrupt *interrupt, int rc)
     return interrupt->canceled_main && rc == CIO_ECANCELED && cio_uncancel(interrupt->main) == 0;
 }
 
+static void cancel_all(struct cio__tasks *tasks)
+{
+    for (cio_task *task = cio__oldest_task(tasks); task; task = cio__next_task(tasks, task))
+        cio_cancel(task);
+}
+
+#define STUCK_MOST 100 /* cancellations that a task may refuse, one after the other */
+
 /*
  * Cancels what is left and lets it end. Needs no memory: the last task to end stops the loop. Tasks
- * that are created meanwhile are canceled before they begin.
+ * that are created meanwhile are canceled before they begin. Those that refuse, and wait for what
+ * never comes, are canceled again; true if some do not end for all that.
  */
-static void end_all_tasks(cio_loop *loop)
+static bool end_all_tasks(cio_loop *loop)
 {
     struct cio__tasks *tasks = loop->tasks;
     tasks->shutting_down = true;
     if (!tasks->live)
-        return;
-    for (cio_task *task = cio__oldest_task(tasks); task; task = cio__next_task(tasks, task))
-        cio_cancel(task);
+        return false;
+    cancel_all(tasks);
     tasks->stop_when_none = true;
-    while (tasks->live && cio_run_forever(loop) == 0)
-        continue; /* somebody else called cio_stop() */
+    bool reported = loop->stuck;
+    loop->stuck = false;
+    size_t left = tasks->live;
+    for (int times = 0; tasks->live && times < STUCK_MOST && cio_run_forever(loop) == 0;) {
+        if (!loop->stuck)
+            continue; /* somebody else called cio_stop() */
+        loop->stuck = false;
+        if (!reported)
+            cio__report_deadlock(loop);
+        reported = true;
+        times = tasks->live < left ? 0 : times + 1;
+        left = tasks->live;
+        cancel_all(tasks);
+    }
+    return tasks->live > 0;
 }
 
 /*
  * Ends what the run has begun, in asyncio's order; each may leave tasks or ask for some. What the
- * ends of the last tasks have queued has its turn too.
+ * ends of the last tasks have queued has its turn too. True if some tasks do not end.
  */
-static void end_all(cio_loop *loop)
+static bool end_all(cio_loop *loop)
 {
-    end_all_tasks(loop);
+    bool stuck = end_all_tasks(loop);
     cio__close_generators(loop);
-    end_all_tasks(loop);
+    stuck |= end_all_tasks(loop);
     if (loop->end_threads)
         loop->end_threads(loop);
     if (!cio__ready_empty(&loop->ready)) {
         cio_stop(loop);
         cio_run_forever(loop);
     }
-    end_all_tasks(loop);
+    return stuck | end_all_tasks(loop);
 }
 
 static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutine *fn, void *arg)
@@ -118,10 +139,13 @@ static int run_main(cio_loop *loop, const cio_run_options *options, cio_coroutin
     bool interrupted = unwatch_sigint(&interrupt, rc);
     if (rc == CIO_ESTOPPED)
         cio__unref(main_task);
+    bool deadlock = loop->stuck;
+    if (deadlock)
+        cio__report_deadlock(loop);
     if (!cio__loop_inherited(loop))
-        end_all(loop);
+        deadlock |= end_all(loop);
     cio__unref(main_task);
-    return interrupted ? -EINTR : rc;
+    return interrupted ? -EINTR : deadlock ? CIO_EDEADLOCK : rc;
 }
 
 int cio_run_with(const cio_run_options *options, cio_coroutine *fn, void *arg)
@@ -137,6 +161,7 @@ int cio_run_with(const cio_run_options *options, cio_coroutine *fn, void *arg)
     if (!loop)
         return cio_last_error();
     cio_set_exception_handler(loop, options->exception_handler, options->exception_arg);
+    loop->finds_deadlocks = !options->external_wakers;
     bool reporting = !options->leave_sigsegv && cio__overflow_reports_begin();
     bool dumping = cio__dump_signal_begin(options->dump_signal);
     int rc = run_main(loop, options, fn, arg);
