@@ -227,8 +227,13 @@ static bool cancel_wait(cio_task *task)
     struct cio__wait *wait = task->wait;
     if (!wait)
         return false;
-    if (wait->kind->cancel)
-        return wait->kind->cancel(wait);
+    if (wait->kind->cancel && !wait->passing) {
+        wait->passing = true;
+        bool passed_on = wait->kind->cancel(wait);
+        wait->passing = false;
+        return passed_on;
+    }
+    /* The wait is to end itself. So is one to which its own cancellation came round in a cycle. */
     if (wait->canceled || cio__handle_state(&task->step) == CIO__READY)
         return false; /* it has ended; the task has not noticed yet */
     wait->canceled = true;

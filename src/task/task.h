@@ -44,6 +44,7 @@ struct cio__wait_kind {
 struct cio__wait {
     const struct cio__wait_kind *kind;
     bool canceled; /* it took a cancellation */
+    bool passing;  /* it is passing one on at the moment */
 };
 
 enum cio__future_state {
