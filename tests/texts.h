@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +97,10 @@ static inline void errors_catch(struct errors *errors)
 static inline void errors_until(struct errors *errors, const char *pattern)
 {
     while (!find_text(errors->text, pattern)) {
+        struct pollfd poll_fd = {.fd = errors->fd, .events = POLLIN};
         assert_true(errors->size + 1 < sizeof errors->text);
+        if (poll(&poll_fd, 1, -1) < 0)
+            continue; /* a look at this thread interrupts it */
         ssize_t n = read(errors->fd, errors->text + errors->size,
                          sizeof errors->text - 1 - errors->size);
         if (n < 0 && errno == EINTR)

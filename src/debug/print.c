@@ -73,9 +73,13 @@ static bool is_public(const struct cio__symbol *symbol)
 /* Where a task's own frames end, and the loop's begin. */
 static bool is_outermost(const struct cio__symbol *symbol)
 {
-    const char *name = symbol->function;
-    return name && (strcmp(name, "cio__task_main") == 0 || strcmp(name, "cio__context_end") == 0 ||
-                    strcmp(name, "cio_run_forever") == 0);
+    static const char *const names[] = {"cio__task_main",  "cio__context_end",
+                                        "run_debugged",    "cio__run_callbacks",
+                                        "cio_run_forever", "cio__run_with_tasks"};
+    for (size_t i = 0; symbol->function && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(symbol->function, names[i]) == 0)
+            return true;
+    return false;
 }
 
 /*
@@ -87,9 +91,11 @@ static int first_of_interest(struct cio__symbols *symbols, const uintptr_t *pcs,
     int first = 0;
     for (int i = 0; i < n; i++) {
         struct cio__symbol symbol = cio__symbol_of(symbols, pcs[i]);
+        if (is_outermost(&symbol))
+            break;
         if (is_public(&symbol))
             first = i;
-        else if (first > 0 || is_outermost(&symbol))
+        else if (first > 0)
             break;
     }
     return first;

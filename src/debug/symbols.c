@@ -286,6 +286,12 @@ void cio__symbols_close(struct cio__symbols *symbols)
         close_dwfl(symbols);
 }
 
+bool cio__is_code(uintptr_t pc)
+{
+    Dl_info info;
+    return pc && dladdr((void *)pc, &info) != 0;
+}
+
 static const char *without_folders(const char *path)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;

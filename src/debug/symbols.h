@@ -31,6 +31,9 @@ void cio__symbols_close(struct cio__symbols *symbols);
 /* The strings are valid until the close. */
 struct cio__symbol cio__symbol_of(struct cio__symbols *symbols, uintptr_t pc);
 
+/* Whether the address lies in the program or a library of it. */
+bool cio__is_code(uintptr_t pc);
+
 /* What an unwinder must know of a frame's registers. */
 struct cio__frame {
     uintptr_t pc;

@@ -160,7 +160,7 @@ void cio__print_tree(struct cio__out *out, const struct cio__seen_loop *loop,
                      const struct cio__found *found)
 {
     struct tree tree = {.out = out, .loop = loop, .found = found};
-    tree.nodes = malloc((loop->n + 1) * sizeof *tree.nodes);
+    tree.nodes = calloc(loop->n + 1, sizeof *tree.nodes);
     if (!tree.nodes)
         return;
     clear(&tree, true);

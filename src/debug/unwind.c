@@ -64,7 +64,7 @@ static bool leads_out(const struct cio__stack_copy *copy, uintptr_t fp)
 {
     uintptr_t end = copy->frame.sp + copy->size;
     uintptr_t next, pc;
-    while (read_pair(copy, fp, &next, &pc) && pc) {
+    while (read_pair(copy, fp, &next, &pc) && cio__is_code(pc)) {
         if (next == end || (next == 0 && end - fp <= OUTERMOST_FRAME))
             return true;
         if (next <= fp)
