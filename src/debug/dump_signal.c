@@ -41,7 +41,8 @@ static int start_dump_signal(int signal_number)
     int rc = cio__service_begin();
     if (rc < 0)
         return rc;
-    struct sigaction action = {.sa_handler = on_dump_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction action = {.sa_handler = on_dump_signal,
+                               .sa_flags = SA_RESTART | cio__on_stack()};
     if (sigaction(signal_number, &action, NULL) < 0) {
         rc = -errno;
         cio__service_end();

@@ -11,6 +11,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "os/valgrind.h"
+
 #define HANDLER_STACK ((size_t)64 * 1024)
 #define ANSWER_WITHIN_MS 200
 #define STOP_WITHIN_MS 500
@@ -76,12 +78,18 @@ static void on_stop(int signal_number, siginfo_t *info, void *context)
     errno = saved;
 }
 
+/* valgrind takes the way back from another stack for a loss of what lies on this one. */
+int cio__on_stack(void)
+{
+    return RUNNING_ON_VALGRIND ? 0 : SA_ONSTACK;
+}
+
 void cio__stopping_begin(void)
 {
     struct sigaction before;
     pthread_mutex_lock(&lock);
     struct sigaction action = {.sa_sigaction = on_stop,
-                               .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+                               .sa_flags = SA_SIGINFO | SA_RESTART | cio__on_stack()};
     if (users++ == 0 && sigaction(SIGURG, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
         sigaction(SIGURG, &action, NULL);
     pthread_mutex_unlock(&lock);

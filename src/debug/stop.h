@@ -13,6 +13,9 @@
 void cio__stopping_begin(void);
 void cio__stopping_end(void);
 
+/* The flag of a handler that is to run on that stack; see cio__handler_stack_give(). */
+int cio__on_stack(void);
+
 /* Whether this is the signal, and it has our handler. */
 bool cio__stops_by(int signal_number);
 

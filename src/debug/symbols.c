@@ -27,6 +27,11 @@
     X(dwfl_module_addrname)                                                                        \
     X(dwfl_module_getsrc)                                                                          \
     X(dwfl_lineinfo)                                                                               \
+    X(dwfl_module_nextcu)                                                                          \
+    X(dwarf_haspc)                                                                                 \
+    X(dwarf_getsrc_die)                                                                            \
+    X(dwarf_linesrc)                                                                               \
+    X(dwarf_lineno)                                                                                \
     X(dwfl_module_eh_cfi)                                                                          \
     X(dwfl_module_dwarf_cfi)                                                                       \
     X(dwarf_cfi_addrframe)                                                                         \
@@ -93,6 +98,24 @@ static void close_dwfl(struct cio__symbols *symbols)
     dw.dwfl_end((Dwfl *)symbols);
 }
 
+/*
+ * By looking at every unit that was compiled: the table of their addresses, without which libdw finds
+ * no line, is optional, and clang does not write it.
+ */
+static void look_up_line(Dwfl_Module *module, uintptr_t pc, struct cio__symbol *symbol)
+{
+    Dwarf_Addr bias;
+    for (Dwarf_Die *unit = NULL; (unit = dw.dwfl_module_nextcu(module, unit, &bias));) {
+        if (dw.dwarf_haspc(unit, pc - bias) != 1)
+            continue;
+        Dwarf_Line *line = dw.dwarf_getsrc_die(unit, pc - bias);
+        if (!line || dw.dwarf_lineno(line, &symbol->line) != 0)
+            return;
+        symbol->file = dw.dwarf_linesrc(line, NULL, NULL);
+        return;
+    }
+}
+
 static bool look_up(struct cio__symbols *symbols, uintptr_t pc, struct cio__symbol *symbol)
 {
     Dwfl_Module *module = dw.dwfl_addrmodule((Dwfl *)symbols, pc);
@@ -102,6 +125,8 @@ static bool look_up(struct cio__symbols *symbols, uintptr_t pc, struct cio__symb
     Dwfl_Line *line = dw.dwfl_module_getsrc(module, pc);
     if (line)
         symbol->file = dw.dwfl_lineinfo(line, NULL, &symbol->line, NULL, NULL, NULL);
+    else
+        look_up_line(module, pc, symbol);
     return symbol->function != NULL;
 }
 
