@@ -528,6 +528,73 @@ TEST(threads_have_the_stack_that_was_asked_for)
     RUN(stack_size, NULL);
 }
 
+/* ---- context variables ---- */
+
+static _Atomic int n_values;
+
+static void release_value(void *value)
+{
+    n_values--;
+    free(value);
+}
+
+static cio_context_var request = {.name = "request", .release = release_value};
+
+static void set_request(int number)
+{
+    int *value = malloc(sizeof *value);
+    *value = number;
+    n_values++;
+    assert_int_equal(cio_context_set(&request, value, NULL), 0);
+}
+
+static int get_request(void *arg)
+{
+    const int *value = cio_context_get(&request);
+    (void)arg;
+    return value ? *value : 0;
+}
+
+static int see_and_set_request(void *arg)
+{
+    int seen = get_request(arg);
+    set_request(100);
+    assert_int_equal(get_request(arg), 100);
+    assert_int_equal(cio_call_threadsafe(NULL, get_request, NULL), 100); /* its task inherits it */
+    return seen;
+}
+
+static int contexts_of_jobs(void *arg)
+{
+    (void)arg;
+    struct busy busy;
+    set_request(7);
+    assert_int_equal(cio_to_thread(see_and_set_request, NULL), 7);
+    assert_int_equal(get_request(NULL), 7);
+    assert_int_equal(cio_to_thread(get_request, NULL), 7); /* nothing stays with the thread */
+    cio_future *future = cio_run_in_executor(NULL, see_and_set_request, NULL);
+    assert_int_equal(cio_await(future), 0);
+    assert_int_equal(cio_await(cio_run_in_executor(NULL, get_request, NULL)), 0);
+    keep_busy(&busy); /* contexts of jobs that are never done go too */
+    struct errand errand = {busy.executor, get_request, NULL};
+    cio_task *canceled = cio_create_task(run_errand, &errand);
+    cio_task *shut_down = cio_create_task(run_errand, &errand);
+    cio_yield();
+    cio_cancel(canceled);
+    assert_int_equal(cio_await(canceled), CIO_ECANCELED);
+    cio_executor_shutdown(busy.executor, CIO_SHUTDOWN_CANCEL | CIO_SHUTDOWN_NOWAIT);
+    assert_int_equal(cio_await(shut_down), CIO_ECANCELED);
+    assert_int_equal(cio_to_thread_in(busy.executor, get_request, NULL), CIO_ESHUTDOWN);
+    let_go(&busy);
+    return 0;
+}
+
+TEST(t24_to_thread_inherits_context_variables_and_run_in_executor_does_not)
+{
+    RUN(contexts_of_jobs, NULL);
+    assert_int_equal(n_values, 0);
+}
+
 /* ---- bad input ---- */
 
 static int bad_calls(void *arg)

@@ -89,7 +89,8 @@ CIO_API int cio_shutdown_default_executor(double seconds);
 
 /*
  * Has fn(arg) called in a thread of the loop's default executor, waits for it, and returns what it
- * returned (asyncio.to_thread). Allocates nothing, but for the executor at the first call.
+ * returned (asyncio.to_thread). fn sees the task's context variables; what it sets, it sets for
+ * itself. Allocates nothing, but for the executor at the first call.
  *
  * Canceled before a thread has begun it: it is not called, and the call returns at once [total].
  * Canceled later: a thread cannot be stopped, and arg may lie in the caller's frame, so the call
@@ -115,7 +116,8 @@ typedef struct cio_job_options {
 
 /*
  * Has fn(arg) called in a thread; the future ends with what it returns (loop.run_in_executor).
- * executor NULL: the running loop's default. Tasks and callbacks may call it. arg must live until
+ * executor NULL: the running loop's default. Tasks and callbacks may call it. fn sees no context
+ * variables, as in asyncio: use cio_context_run() for that. arg must live until
  * fn has returned, whatever becomes of the future: let the job own it, and options->free_arg end
  * it, in that thread after fn has returned, or in the loop's if fn will never be called.
  *
@@ -144,7 +146,8 @@ typedef struct cio_remote cio_remote;
 
 /*
  * Starts fn(arg) as a task of the loop, from any thread (asyncio.run_coroutine_threadsafe). loop
- * NULL: the one that the present job works for. The caller owns what it gets: cio_remote_join() or
+ * NULL: the one that the present job works for. The task begins with the caller's context
+ * variables. The caller owns what it gets: cio_remote_join() or
  * cio_remote_detach() finishes it. arg must live until the task has ended or is known not to run.
  *
  * The task ends with CIO_ESHUTDOWN, without having begun, if the loop is ending its last tasks, and

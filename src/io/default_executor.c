@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "io/executor.h"
+#include "task/tell.h"
 
 #define END_OF_RUN_SECONDS 300.0 /* asyncio's THREAD_JOIN_TIMEOUT */
 
@@ -111,10 +112,17 @@ int cio_set_default_executor(cio_loop *loop, cio_executor *executor)
     return 0;
 }
 
+static void tell_shutdown(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    (void)wait;
+    cio__tell(tale, "the end of the default executor's threads");
+}
+
 int cio_shutdown_default_executor(double seconds)
 {
     static const struct cio__wait_kind kind = {.name = "cio_shutdown_default_executor",
-                                               .cancel = cio__sleeper_cancel};
+                                               .cancel = cio__sleeper_cancel,
+                                               .tell = tell_shutdown};
     if (seconds != seconds)
         return -EINVAL;
     if (!cio__current)

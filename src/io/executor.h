@@ -17,6 +17,7 @@
 struct cio__job {
     cio_job *fn;
     void *arg;
+    struct cio__vars *vars; /* the context in which it is done, until it has begun; NULL: empty */
     int rc;
     bool queued;           /* under the executor's lock: no thread has it yet */
     bool asked;            /* atomic: whoever waits for it was canceled; see cio_job_cancelled() */
@@ -44,7 +45,7 @@ extern _Thread_local struct cio__job *cio__job_current;
 
 /*
  * Hands a job over whose fn, arg and functions are filled in, and the tie's cut. executor
- * NULL: the default one of the running loop. Returns 0; CIO_ESHUTDOWN; -EAGAIN if there are too
+ * NULL: the default one of the running loop. A context is let go if that fails. Returns 0; CIO_ESHUTDOWN; -EAGAIN if there are too
  * many queued and it is not urgent, or no thread could be started and there is none; -ENOMEM.
  */
 int cio__job_submit(struct cio__job *job, cio_executor *executor, bool urgent);
@@ -65,7 +66,8 @@ void cio__job_dropped(void *job);
  */
 cio_executor *cio__default_executor(void);
 
-/* How many threads it may have. */
+/* What its threads are called, and how many there may be. */
+const char *cio__executor_name(const cio_executor *executor);
 int cio__executor_size(const cio_executor *executor);
 
 /*

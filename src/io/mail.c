@@ -25,9 +25,20 @@ static void dropped(cio_handle *handle)
         kinds[i].dropped(handle->arg); /* the handle may be gone now */
 }
 
-int cio__mail(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+static void hear_of_drops(cio_loop *loop)
 {
     if (!__atomic_load_n(&loop->dropped, __ATOMIC_RELAXED))
         __atomic_store_n(&loop->dropped, dropped, __ATOMIC_RELEASE);
+}
+
+int cio__mail(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+{
+    hear_of_drops(loop);
+    return cio__post(loop, handle, fn, arg);
+}
+
+int cio__mail_with_context(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)
+{
+    hear_of_drops(loop);
     return cio_call_soon_threadsafe(loop, handle, fn, arg);
 }

@@ -8,9 +8,10 @@
 #include <cio/loop.h>
 
 /*
- * cio_call_soon_threadsafe() for the calls that mail.c knows. CIO_ECLOSED: it will not be made, and
- * nobody else hears of it.
+ * cio_call_soon_threadsafe() for the calls that mail.c knows, in the empty context; the second in
+ * the caller's. CIO_ECLOSED: it will not be made, and nobody else hears of it.
  */
 int cio__mail(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg);
+int cio__mail_with_context(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "io/mail.h"
 #include "os/memory.h"
+#include "task/tell.h"
 
 struct cio_remote {
     pthread_mutex_t lock;
@@ -228,7 +229,7 @@ static cio_remote *start(cio_loop *loop, cio_coroutine *fn, void *arg, struct ci
     if (!remote)
         return NULL;
     remote->job = job;
-    rc = cio__mail(loop, &remote->begin, cio__remote_begin, remote);
+    rc = cio__mail_with_context(loop, &remote->begin, cio__remote_begin, remote);
     if (rc < 0) {
         remote->references = 1;
         release(remote);
@@ -279,10 +280,16 @@ static bool line_up(cio_remote *remote, struct cio__sleeper *sleeper)
     return pending;
 }
 
+static void tell_remote(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    (void)wait;
+    cio__tell(tale, "a task of another loop");
+}
+
 int cio_remote_wait(cio_remote *remote, double seconds)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_remote_wait",
-                                               .cancel = cio__sleeper_cancel};
+    static const struct cio__wait_kind kind = {
+        .name = "cio_remote_wait", .cancel = cio__sleeper_cancel, .tell = tell_remote};
     int rc = seconds != seconds ? -EINVAL : check_wait(remote);
     if (rc < 0)
         return rc;
@@ -324,7 +331,8 @@ static bool cancel_remote(struct cio__wait *wait)
 
 int cio_remote_join_value(cio_remote *remote, void **value)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_remote_join", .cancel = cancel_remote};
+    static const struct cio__wait_kind kind = {
+        .name = "cio_remote_join", .cancel = cancel_remote, .tell = tell_remote};
     int rc = check_wait(remote);
     if (rc < 0)
         return rc;

@@ -12,6 +12,7 @@
 
 #include "io/sleeper.h"
 #include "os/memory.h"
+#include "task/tell.h"
 
 /* Those who wait for one of two things: for an item, or for a place. */
 struct side {
@@ -211,10 +212,18 @@ static double at_least_now(double seconds)
     return seconds < 0 ? 0 : seconds;
 }
 
-static const struct cio__wait_kind put_kind = {.name = "cio_thread_queue_put",
-                                               .cancel = cio__sleeper_cancel};
-static const struct cio__wait_kind get_kind = {.name = "cio_thread_queue_get",
-                                               .cancel = cio__sleeper_cancel};
+static void tell_queue(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const struct waiting *self =
+        (const struct waiting *)((const struct cio__sleeper_wait *)wait)->sleeper;
+    cio__tell(tale, "thread queue %p, %s", (void *)self->queue,
+              self->side == &self->queue->getters ? "for an item" : "for room");
+}
+
+static const struct cio__wait_kind put_kind = {
+    .name = "cio_thread_queue_put", .cancel = cio__sleeper_cancel, .tell = tell_queue};
+static const struct cio__wait_kind get_kind = {
+    .name = "cio_thread_queue_get", .cancel = cio__sleeper_cancel, .tell = tell_queue};
 
 int cio_thread_queue_put(cio_thread_queue *queue, const void *item)
 {

@@ -3,6 +3,7 @@
 
 #include "io/executor.h"
 #include "io/remote.h"
+#include "task/tell.h"
 
 /*
  * The job lies in the frame of the task that waits for it, so the frame must not go before the job
@@ -66,9 +67,16 @@ static bool cancel(struct cio__wait *wait)
     return true;
 }
 
+static void tell(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const struct to_thread *self = (const struct to_thread *)wait;
+    cio__tell(tale, "a job of executor %s", cio__executor_name(self->job.executor));
+}
+
 int cio_to_thread_in(cio_executor *executor, cio_job *fn, void *arg)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_to_thread", .cancel = cancel};
+    static const struct cio__wait_kind kind = {
+        .name = "cio_to_thread", .cancel = cancel, .tell = tell};
     if (!fn)
         return -EINVAL;
     if (!cio__current)
@@ -82,6 +90,7 @@ int cio_to_thread_in(cio_executor *executor, cio_job *fn, void *arg)
     self.job.dropped = dropped;
     self.job.orphaned = orphaned;
     self.job.tie.cut = cut;
+    self.job.vars = cio__vars_capture(); /* the job sees the task's context variables */
     int rc = cio__job_submit(&self.job, executor, true);
     if (rc < 0)
         return rc;
