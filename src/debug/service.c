@@ -15,6 +15,7 @@
 
 #define LOOKS_A_DURATION 4 /* so often is looked within the time that a callback may take */
 #define LOOK_MOST_NS ((int64_t)250000000)
+#define SEEN_WITHIN_NS ((int64_t)3000000000)
 #define LOOK_LEAST_NS ((int64_t)1000000)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -88,6 +89,8 @@ static void inspect(const cio_loop *loop, struct cio__debug *debug, int64_t bloc
     uint64_t step = __atomic_load_n(&debug->steps, __ATOMIC_RELAXED);
     finding = (struct finding){.blocked_ns = blocked_ns};
     finding.seen = see_asleep(loop, debug) || see_stopped(loop, debug, step);
+    if (!finding.seen && blocked_ns < debug->slow_ns + SEEN_WITHIN_NS)
+        finding.blocked_ns = 0; /* the next look may have more luck */
     if (finding.blocked_ns)
         debug->told = step;
 }
