@@ -503,3 +503,111 @@ TEST(no_deadlock_of_a_sleep_for_ever)
     assert_int_equal(WEXITSTATUS(child.status), EINTR);
     assert_string_equal(child.text, "");
 }
+
+static void *put_later(void *queue)
+{
+    int item = 7;
+    usleep(50000);
+    assert_int_equal(cio_thread_queue_put(queue, &item), 0);
+    return NULL;
+}
+
+static int waits_for_a_queue(void *queue)
+{
+    int item = 0;
+    pthread_t thread;
+    pthread_create(&thread, NULL, put_later, queue);
+    int rc = cio_thread_queue_get(queue, &item);
+    pthread_join(thread, NULL);
+    return rc < 0 ? rc : item;
+}
+
+TEST(threads_no_deadlock_while_a_queue_of_threads_is_waited_for)
+{
+    cio_thread_queue *queue = cio_thread_queue_new(1, sizeof(int));
+    assert_non_null(queue);
+    assert_int_equal(run_quiet(waits_for_a_queue, queue), 7);
+    cio_thread_queue_free(queue);
+}
+
+static int blocking_job(void *arg)
+{
+    (void)arg;
+    usleep(50000);
+    return 7;
+}
+
+static int waits_for_to_thread(void *arg)
+{
+    return cio_to_thread(blocking_job, arg);
+}
+
+TEST(threads_no_deadlock_while_a_function_runs_in_a_thread)
+{
+    assert_int_equal(run_quiet(waits_for_to_thread, NULL), 7);
+}
+
+static int then_waits_for_nobody(void *arg)
+{
+    assert_int_equal(waits_for_to_thread(arg), 7);
+    return waits_for_nobody(arg);
+}
+
+TEST(threads_a_deadlock_beside_idle_threads_of_the_pool_is_one)
+{
+    expect_deadlock(then_waits_for_nobody, NULL);
+}
+
+static void *kill_later(void *arg)
+{
+    usleep(50000);
+    kill(getpid(), SIGUSR2);
+    return arg;
+}
+
+static int waits_for_a_signal_of_the_library(void *arg)
+{
+    pthread_t thread;
+    cio_signal_set set = CIO_SIGNAL(SIGUSR2);
+    pthread_create(&thread, NULL, kill_later, arg);
+    int rc = cio_wait_signal(set);
+    pthread_join(thread, NULL);
+    return rc;
+}
+
+TEST(threads_no_deadlock_while_a_signal_is_waited_for)
+{
+    assert_int_equal(run_quiet(waits_for_a_signal_of_the_library, NULL), SIGUSR2);
+}
+
+static int takes_lock_and_waits(void *arg)
+{
+    cio_lock **locks = arg;
+    int rc = cio_lock_acquire(locks[0]);
+    if (rc < 0)
+        return rc;
+    cio_yield();
+    rc = cio_lock_acquire(locks[1]);
+    if (rc == 0)
+        cio_lock_release(locks[1]);
+    cio_lock_release(locks[0]);
+    return rc;
+}
+
+static int two_locks_in_two_orders(void *arg)
+{
+    static cio_lock a = CIO_LOCK_INIT, b = CIO_LOCK_INIT;
+    static cio_lock *ab[] = {&a, &b}, *ba[] = {&b, &a};
+    cio_task *tasks[2];
+    (void)arg;
+    tasks[0] = cio_create_task_with(&(cio_task_options){.name = "one"}, takes_lock_and_waits, ab);
+    tasks[1] = cio_create_task_with(&(cio_task_options){.name = "two"}, takes_lock_and_waits, ba);
+    return cio_gather(tasks, 2, CIO_RETURN_ERRORS);
+}
+
+TEST(deadlock_of_two_locks_taken_in_two_orders)
+{
+    expect_deadlock(two_locks_in_two_orders, NULL);
+    expect_text(kept.details, "^  'one' waiting, cio_lock_acquire");
+    expect_text(kept.details, "^  'two' waiting, cio_lock_acquire");
+}

@@ -22,6 +22,7 @@ clang-tidy:clang-tidy
 clang-format:clang-format
 CLANG_RT
 libcmocka-dev
+libdw-dev
 libexpat1-dev
 valgrind:valgrind
 libc6-dbg
