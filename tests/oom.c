@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -445,6 +446,82 @@ static int sockets_scenario(void *arg)
 TEST(oom_sockets)
 {
     torture(sockets_scenario);
+}
+
+static cio_context_var owned = {.name = "owned", .release = free};
+static cio_context_var plain = CIO_CONTEXT_VAR_INIT("plain", NULL);
+
+/* Returns 0 or -ENOMEM, when the value was not taken. */
+static int set_owned(const char *text, cio_context_token *token)
+{
+    char *value = strdup(text);
+    int rc = cio_context_set(&owned, value, token);
+    if (rc < 0)
+        free(value);
+    assert_true(rc == 0 || rc == -ENOMEM);
+    return rc;
+}
+
+static int in_context(void *arg)
+{
+    int rc = set_owned("child's", NULL);
+    return worst(rc, yield_once(arg));
+}
+
+static int contexts_scenario(void *arg)
+{
+    cio_context_token token;
+    cio_context context;
+    int rc = set_owned("main's", NULL);
+    rc = worst(rc, cio_context_set(&plain, "plain", NULL));
+    bool set = set_owned("token's", &token) == 0;
+    cio_context_copy(&context);
+    cio_task *task = cio_create_task(in_context, arg);
+    rc = worst(rc, task ? 0 : cio_last_error());
+    if (set && cio_context_reset(&owned, &token) < 0)
+        cio_context_forget(&token);
+    rc = worst(rc, set ? 0 : -ENOMEM);
+    rc = worst(rc, cio_context_run(&context, in_context, arg));
+    cio_context_clear(&context);
+    return task ? worst(rc, cio_await(task)) : rc;
+}
+
+TEST(oom_contexts)
+{
+    torture(contexts_scenario);
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static int signals_scenario(void *arg)
+{
+    cio_signals signals;
+    cio_handle handle = CIO_HANDLE_INIT;
+    cio_loop *loop = cio_get_running_loop();
+    cio_signal_set set = CIO_SIGNAL(SIGUSR1) | CIO_SIGNAL(SIGUSR2) | CIO_SIGNAL(SIGTERM);
+    (void)arg;
+    int rc = cio_add_signal_handler(loop, SIGUSR1, &handle, do_nothing, NULL);
+    int begun = cio_signals_begin(&signals, set);
+    if (begun == 0) {
+        kill(getpid(), SIGUSR2);
+        assert_int_equal(cio_next_signal(&signals), SIGUSR2);
+        cio_signals_end(&signals);
+    }
+    for (int number = SIGUSR1; number <= SIGUSR2; number += SIGUSR2 - SIGUSR1) {
+        struct sigaction there;
+        sigaction(number, NULL, &there);
+        bool caught = rc == 0 && number == SIGUSR1;
+        assert_true(caught || there.sa_handler == SIG_DFL);
+    }
+    return worst(rc, begun); /* the handler stays until the loop is closed */
+}
+
+TEST(oom_signals)
+{
+    torture(signals_scenario);
 }
 
 /* ---- no stack to be had ---- */
