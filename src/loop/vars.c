@@ -159,7 +159,8 @@ struct cio__vars *cio__vars_capture_used(void)
 void cio__vars_empty(uintptr_t *place)
 {
     uintptr_t held = *place;
-    __atomic_store_n(place, 0, __ATOMIC_RELEASE);
+    *place = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that captures finds nothing or it alive */
     if (!(held & CIO__PLACE_IS_ELSEWHERE))
         cio__vars_drop((struct cio__vars *)held);
 }
