@@ -499,7 +499,8 @@ static void do_nothing(void *arg)
 static int signals_scenario(void *arg)
 {
     cio_signals signals;
-    cio_handle handle = CIO_HANDLE_INIT;
+    static cio_handle
+        handle; /* the handler outlives this frame: it stays until the loop is closed */
     cio_loop *loop = cio_get_running_loop();
     cio_signal_set set = CIO_SIGNAL(SIGUSR1) | CIO_SIGNAL(SIGUSR2) | CIO_SIGNAL(SIGTERM);
     (void)arg;
@@ -516,7 +517,7 @@ static int signals_scenario(void *arg)
         bool caught = rc == 0 && number == SIGUSR1;
         assert_true(caught || there.sa_handler == SIG_DFL);
     }
-    return worst(rc, begun); /* the handler stays until the loop is closed */
+    return worst(rc, begun);
 }
 
 TEST(oom_signals)

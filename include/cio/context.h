@@ -21,7 +21,7 @@
  * as a context has them. With `release`, cio_context_set() takes the value over, and release(value)
  * is called once, when the last context that had it has ended or has another one: at the end of the
  * last task that inherited it, say. That may be in any thread that was given a copy, and on a small
- * stack; it must not wait.
+ * stack; it must neither wait nor set variables.
  */
 #ifndef CIO_CONTEXT_H
 #define CIO_CONTEXT_H
@@ -122,8 +122,9 @@ CIO_API int cio_get_context(const cio_task *task, cio_context *context);
 /*
  * Calls fn(arg) with context as the current one (context.run) and returns what it returns. What it
  * sets, stays in context. It may wait if the caller may, which asyncio does not allow; meanwhile
- * other tasks have their own contexts. Calls in one and the same context may be nested. -EINVAL for
- * NULLs: fn is not called.
+ * other tasks have their own contexts. Calls in one and the same context may be nested. A generator
+ * must not yield out of fn, or its consumer would go on in context. -EINVAL for NULLs: fn is not
+ * called.
  */
 CIO_API int cio_context_run(cio_context *context, cio_coroutine *fn, void *arg);
 
