@@ -525,6 +525,36 @@ TEST(oom_signals)
     torture(signals_scenario);
 }
 
+static int two_values(cio_generator *g, void *arg)
+{
+    int rc = nap(arg);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = cio_generator_yield(g, arg, NULL);
+    return rc;
+}
+
+/* One is consumed and freed, one left for the end of the run, which needs memory to close it. */
+static int generators_scenario(void *arg)
+{
+    cio_generator_options options = {.name = "one with a name and a stack",
+                                     .stack_size = 128 * 1024};
+    cio_generator *consumed = cio_generator_new_with(&options, two_values, arg);
+    int rc = consumed ? 0 : cio_last_error();
+    while (consumed && (rc = cio_generator_next(consumed, NULL)) > 0)
+        continue;
+    if (rc == CIO_ENOSTACK)
+        assert_int_equal(cio_generator_state(consumed), CIO_GENERATOR_CREATED);
+    cio_generator_free(consumed);
+    cio_generator *left = cio_generator_new(two_values, arg);
+    rc = worst(rc, left ? cio_generator_next(left, NULL) : cio_last_error());
+    return worst(rc, cio_shutdown_generators());
+}
+
+TEST(oom_generators)
+{
+    torture(generators_scenario);
+}
+
 /* ---- no stack to be had ---- */
 
 static int stackless_main(void *arg)

@@ -1,6 +1,6 @@
 /*
- * grep: a coroutine that consumes. It stands in a yield and is sent lines. It must be primed, by one
- * cio_generator_next(), so that it stands there; when it is closed the yield says so.
+ * grep: a coroutine that consumes. It stands in a yield and is sent lines. It must be primed, by
+ * one cio_generator_next(), so that it stands there; when it is closed the yield says so.
  */
 #include <stdio.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * below are its users.
  *
  *     pyos 1            a task is a coroutine, and runs until it yields
- *     pyos 2 [ROUNDS]   a scheduler: two tasks in turn, for ever; with ROUNDS one of them ends, which
- *                       this scheduler does not expect
+ *     pyos 2 [ROUNDS]   a scheduler: two tasks in turn, for ever; with ROUNDS one of them ends,
+ *                       which this scheduler does not expect
  *     pyos 3            one that deals with the end of a task
  *     pyos 4            system calls: a task asks for its number
  *     pyos 5            tasks make and kill tasks

@@ -122,15 +122,15 @@ CIO_API int cio_generator_yield(cio_generator *g, void *value, void **sent);
 
 /*
  * In the body: yields all that inner yields (yield from). What is sent or thrown in reaches inner;
- * a close closes it. Returns how inner ended, its value in *result, which may be NULL; CIO_ESHUTDOWN
- * when closed, or the error of inner's close; CIO_EREENTERED if inner runs already, which is how a
+ * a close closes it. Returns how inner ended, its value in *result, which may be NULL;
+ * CIO_ESHUTDOWN when closed, or the error of inner's close; CIO_EREENTERED if inner runs already, which is how a
  * circle is found. inner stays yours to free.
  */
 CIO_API int cio_generator_delegate(cio_generator *g, cio_generator *inner, void **result);
 
 /*
  * Ends a body with a value: return cio_generator_return(g, rc, value). Returns rc. rc < 0 leaves no
- * value.
+ * value. (cio_return() would give the value to the task that consumes.)
  */
 CIO_API int cio_generator_return(cio_generator *g, int rc, void *value);
 

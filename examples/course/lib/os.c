@@ -52,7 +52,7 @@ static void end_call(struct os_task *task)
     task->stack[task->depth] = NULL;
 }
 
-/* The trampoline: no coroutine calls another; each bounces back here, and the stack is kept here. */
+/* The trampoline: no coroutine calls another; each bounces back here, where the stack is kept. */
 static bool bounce(struct os_task *task, struct os_trap *trap)
 {
     if (!trap || trap->kind == SYSTEM_CALL)
