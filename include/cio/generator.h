@@ -123,8 +123,8 @@ CIO_API int cio_generator_yield(cio_generator *g, void *value, void **sent);
 /*
  * In the body: yields all that inner yields (yield from). What is sent or thrown in reaches inner;
  * a close closes it. Returns how inner ended, its value in *result, which may be NULL;
- * CIO_ESHUTDOWN when closed, or the error of inner's close; CIO_EREENTERED if inner runs already, which is how a
- * circle is found. inner stays yours to free.
+ * CIO_ESHUTDOWN when closed, or the error of inner's close; CIO_EREENTERED if inner runs already,
+ * which is how a circle is found. inner stays yours to free.
  */
 CIO_API int cio_generator_delegate(cio_generator *g, cio_generator *inner, void **result);
 
