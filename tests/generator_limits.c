@@ -204,6 +204,24 @@ TEST(every_allocation_fails_in_its_turn)
 
 /* ---- threads ---- */
 
+/* From different depths: whoever came in too early would find an old frame. */
+__attribute__((noinline)) static int yield_deeper(cio_generator *g, intptr_t n, int depth)
+{
+    volatile char frame[64];
+    frame[0] = (char)depth;
+    int rc = depth ? yield_deeper(g, n, depth - 1) : cio_generator_yield(g, number(n), NULL);
+    return rc + frame[0] - depth;
+}
+
+static int count_here_and_there(cio_generator *g, void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    for (intptr_t n = 0; rc == 0; n++)
+        rc = yield_deeper(g, n, (int)(n % 7));
+    return rc;
+}
+
 struct crowd {
     cio_generator *g;
     int rounds;
@@ -238,7 +256,7 @@ static void *crowd_thread(void *arg)
 TEST(threads_of_a_crowd_each_get_it_or_are_refused)
 {
     enum { THREADS = 4 };
-    struct crowd crowd = {.g = new (count_up, number(0)), .rounds = test_scale(200000)};
+    struct crowd crowd = {.g = new (count_here_and_there, NULL), .rounds = test_scale(2000000)};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, crowd_thread, &crowd), 0);

@@ -733,6 +733,45 @@ TEST(t51_cleanups_that_fail_or_free_others)
     assert_int_equal(reports.seen[0].error, -EIO);
 }
 
+/* Will not go at the first request. */
+static int stay_once(cio_generator *g, void *arg)
+{
+    while (cio_generator_yield(g, NULL, NULL) != CIO_ESHUTDOWN)
+        continue;
+    note("stays");
+    (void)arg;
+    return cio_generator_yield(g, NULL, NULL);
+}
+
+static int stubborn_main(void *arg)
+{
+    cio_generator *others[3], *stubborn;
+    for (int i = 0; i < 3; i++) {
+        others[i] = new (slow, number(5));
+        assert_int_equal(next(others[i]), 1);
+    }
+    stubborn = new (stay_once, NULL); /* the newest comes first */
+    assert_int_equal(next(stubborn), 1);
+    cio_shutdown_generators();
+    assert_int_equal(cio_generator_state(stubborn), CIO_GENERATOR_SUSPENDED);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cio_generator_state(others[i]), CIO_GENERATOR_CLOSED);
+        assert_int_equal(cio_generator_free(others[i]), 0);
+    }
+    (void)arg;
+    return cio_generator_free(stubborn);
+}
+
+TEST(t51_each_is_asked_once)
+{
+    struct reports reports = {0};
+    assert_int_equal(run_with_reports(&reports, stubborn_main, NULL), 0);
+    assert_int_equal(reports.n, 1);
+    assert_int_equal(reports.seen[0].error, CIO_ESTATE);
+    assert_string_equal(noted(),
+                        "stays yield:CIO_ESHUTDOWN yield:CIO_ESHUTDOWN yield:CIO_ESHUTDOWN");
+}
+
 static int shutdown_main(void *arg)
 {
     cio_generator *left[4];
