@@ -44,10 +44,10 @@ struct cio__stack *cio__generator_stack_take(const cio_generator *g);
 void cio__generator_stack_give(const cio_generator *g, struct cio__stack *stack);
 
 /*
- * The stack into whose guard page address points, if it is a generator's of this thread's loop or
- * of none; for the handler of such faults.
+ * The stack that address points into, or into the guard page of: one of the loop's, or one of those
+ * that belong to no loop. NULL: none, or somebody is just changing them. For signal handlers too.
  */
-const struct cio__stack *cio__generator_overflown(const void *address);
+const struct cio__stack *cio__stack_of(const cio_loop *loop, const void *address);
 
 /* Enters a new generator into the loop's list, and takes it out. */
 void cio__generator_enlist(cio_generator *g);

@@ -71,13 +71,14 @@ void cio__generator_stack_give(const cio_generator *g, struct cio__stack *stack)
     unlock_shared();
 }
 
-/* A signal handler may not lock: it looks at what the faulting thread can be trusted to see. */
-const struct cio__stack *cio__generator_overflown(const void *address)
+const struct cio__stack *cio__stack_of(const cio_loop *loop, const void *address)
 {
     const struct cio__stack *stack = NULL;
-    if (cio__running && cio__running->tasks)
-        stack = cio__stack_guarded(&cio__running->tasks->stacks, address);
-    if (!stack)
-        stack = cio__stack_guarded(&shared.stacks, address);
-    return stack && stack->holder ? stack : NULL;
+    if (loop && loop->tasks)
+        stack = cio__stack_at(&loop->tasks->stacks, address);
+    if (!stack && pthread_mutex_trylock(&shared.lock) == 0) {
+        stack = cio__stack_at(&shared.stacks, address);
+        unlock_shared();
+    }
+    return stack;
 }

@@ -64,7 +64,8 @@ static void report(const void *address)
     if (task && task->stack && in_guard(task->stack, address)) {
         describe(who, sizeof who, task);
         say_who(who, task->stack);
-    } else if ((stack = cio__generator_overflown(address))) {
+    } else if ((stack = cio__stack_of(cio__running, address)) && stack->holder &&
+               in_guard(stack, address)) {
         say_which_generator(stack, task);
     }
 }

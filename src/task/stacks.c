@@ -205,21 +205,19 @@ void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack)
         plan_trim(stacks, TRIM_AFTER_S);
 }
 
-static const struct cio__stack *find_guarded(const struct cio__slab *slab, const char *address)
+static const struct cio__stack *find_at(const struct cio__slab *slab, const char *address)
 {
     for (; slab; slab = slab->next) {
         const char *pages = slab->pages;
-        if (address < pages || address >= pages + slab->pages_size)
-            continue;
         size_t stride = slab->pages_size / (size_t)slab->n;
-        size_t offset = (size_t)(address - pages);
-        return offset % stride < cio__page_size() ? &slab->stacks[offset / stride] : NULL;
+        if (address >= pages && address < pages + slab->pages_size)
+            return &slab->stacks[(size_t)(address - pages) / stride];
     }
     return NULL;
 }
 
-const struct cio__stack *cio__stack_guarded(const struct cio__stacks *stacks, const void *address)
+const struct cio__stack *cio__stack_at(const struct cio__stacks *stacks, const void *address)
 {
-    const struct cio__stack *stack = find_guarded(stacks->slabs, address);
-    return stack ? stack : find_guarded(stacks->singles, address);
+    const struct cio__stack *stack = find_at(stacks->slabs, address);
+    return stack ? stack : find_at(stacks->singles, address);
 }

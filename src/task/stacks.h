@@ -44,8 +44,8 @@ void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack);
 /* Gives the memory of n warm stacks back; CIO__STACKS_KEPT must remain. */
 void cio__stacks_chill(struct cio__stacks *stacks, size_t n);
 
-/* The stack whose guard page address points into, or NULL. */
-const struct cio__stack *cio__stack_guarded(const struct cio__stacks *stacks, const void *address);
+/* The stack that address points into, or into the guard page of, or NULL. */
+const struct cio__stack *cio__stack_at(const struct cio__stacks *stacks, const void *address);
 
 static inline struct cio__stack *cio__stack_take_warm(struct cio__stacks *stacks)
 {
