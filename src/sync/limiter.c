@@ -69,6 +69,7 @@ static int check_loop(cio_limiter *limiter)
     return 0;
 }
 
+/* After each change that makes room. */
 static void let_in(cio_limiter *limiter)
 {
     struct cio__waiter *waiter;
@@ -104,9 +105,8 @@ int cio_limiter_acquire_on_behalf_of_nowait(cio_limiter *limiter, cio_borrow *bo
     int rc = check(limiter, borrow, borrower);
     if (rc < 0)
         return rc;
-    if (limiter->borrowed >= limiter->total ||
-        (limiter->waiting && cio__waiters_in_line(&limiter->waiters)))
-        return -EAGAIN;
+    if (limiter->borrowed >= limiter->total)
+        return -EAGAIN; /* where there is room nobody waits: see let_in() */
     limiter->waiters.loop_id = cio__running->id;
     enter(limiter, borrow, borrower);
     grant(limiter, borrow);
