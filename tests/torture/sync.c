@@ -301,6 +301,20 @@ static int count_running(void)
     return running;
 }
 
+/* Nobody waits for what is there, unless somebody who was notified is on the way to it. */
+static void check_consumers(void)
+{
+    const cio_lock *lock = &run.condition.own;
+    if (run.n_items == 0 || lock->locked || cio_lock_destroy(&run.condition.own) < 0)
+        return;
+    for (int i = 0; i < run.n; i++) {
+        const struct cio__waiter *waiter = (const struct cio__waiter *)run.players[i].task->wait;
+        if (waiter && strcmp(waiter->wait.kind->name, "cio_condition_wait") == 0 && waiter->woken)
+            return;
+    }
+    CHECK(!cio__waiters_in_line(&run.condition.waiters));
+}
+
 /* Makes what somebody still waits for. */
 static void produce_what_is_missing(void)
 {
@@ -364,6 +378,7 @@ static int main_task(void *arg)
         if (random_below(4) == 0)
             cancel(&run.players[random_below(run.n)]);
         CHECK(cio_yield() == 0);
+        check_consumers();
     }
     calm_down();
     for (int i = 0; i < CALM_TURNS && count_running(); i++) {
