@@ -1,4 +1,4 @@
-/* For the tests of the synchronisation primitives: tasks that make one call and note how it ended. */
+/* For the tests of the synchronisation primitives: tasks that make a call and note how it ended. */
 #ifndef CIO_TESTS_SYNC_H
 #define CIO_TESTS_SYNC_H
 

@@ -1,6 +1,6 @@
 /*
- * To which loop a primitive belongs (T47): none, until a task has to wait; then that one's, until it
- * is closed.
+ * To which loop a primitive belongs (T47): none, until a task has to wait; then that one's, until
+ * it is closed.
  */
 #include <pthread.h>
 

@@ -1,4 +1,7 @@
-/* asyncio.Barrier, on a condition as there: tasks come, the last lets all go, the next round waits. */
+/*
+ * asyncio.Barrier, on a condition as there: tasks come, the last lets all go, and the next round
+ * waits until all have left.
+ */
 #include <errno.h>
 
 #include "sync/waiters.h"
