@@ -87,7 +87,7 @@ static void linger(struct player *p)
         succeeded(p, cio_yield());
 }
 
-/* Who was handed what it waits for, and has only not run. A lock's and a semaphore's still queue. */
+/* Who was handed what it waits for and has not run; at a lock and a semaphore such ones queue. */
 static bool has_it(const struct player *p)
 {
     const struct cio__waiter *waiter = (const struct cio__waiter *)p->task->wait;
