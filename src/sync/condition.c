@@ -33,13 +33,19 @@ static int acquire_at_last(cio_lock *lock, bool *canceled)
     return rc;
 }
 
+static void tell_condition(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__tell(tale, "condition %p", ((const struct cio__waiter *)wait)->object);
+}
+
 /*
  * A notification that reached a canceled waiter goes on to the next. (asyncio, since 3.13, wakes
  * one for every canceled waiter, notified or not.)
  */
 static int wait_unlocked(cio_condition *condition, cio_lock *lock)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_condition_wait"};
+    static const struct cio__wait_kind kind = {.name = "cio_condition_wait",
+                                               .tell = tell_condition};
     struct cio__waiter waiter = {.wait.kind = &kind, .object = condition};
     bool canceled = cio__waiters_wait(&condition->waiters, &waiter) < 0;
     int rc = acquire_at_last(lock, &canceled);

@@ -3,9 +3,14 @@
 
 #include "sync/waiters.h"
 
+static void tell_event(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    cio__tell(tale, "event %p", ((const struct cio__waiter *)wait)->object);
+}
+
 int cio_event_wait(cio_event *event)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_event_wait"};
+    static const struct cio__wait_kind kind = {.name = "cio_event_wait", .tell = tell_event};
     if (!event)
         return -EINVAL;
     if (!cio__current)

@@ -120,9 +120,16 @@ int cio_limiter_acquire_nowait(cio_limiter *limiter, cio_borrow *borrow)
     return cio_limiter_acquire_on_behalf_of_nowait(limiter, borrow, cio__current);
 }
 
+static void tell_limiter(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_limiter *limiter = ((const struct cio__waiter *)wait)->object;
+    cio__tell(tale, "limiter %p, %d of %d borrowed", (const void *)limiter, limiter->borrowed,
+              limiter->total);
+}
+
 static int wait_for(cio_limiter *limiter, cio_borrow *borrow, const void *borrower)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_limiter_acquire"};
+    static const struct cio__wait_kind kind = {.name = "cio_limiter_acquire", .tell = tell_limiter};
     struct cio__waiter waiter = {.wait.kind = &kind, .object = limiter, .arg = borrow};
     limiter->waiters.loop_id = cio__running->id;
     enter(limiter, borrow, borrower);

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 
-#include "sync/sync.h"
 #include "sync/waiters.h"
 
 static inline void take(cio_lock *lock, cio_task *task)
@@ -32,12 +31,22 @@ static void wake_first(cio_lock *lock)
     cio__waiter_wake(waiters->first);
 }
 
+static void tell_owner(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_lock *lock = ((const struct cio__waiter *)wait)->object;
+    if (lock->locked)
+        cio__tell_holder(tale, "lock", lock, lock->owner, lock->owner_id);
+    else
+        cio__tell(tale, "lock %p, free", (const void *)lock);
+}
+
 static int wait_for(cio_lock *lock)
 {
+    static const struct cio__wait_kind kind = {.name = "cio_lock_acquire", .tell = tell_owner};
     int rc = cio__waiters_check(&lock->waiters);
     if (rc < 0)
         return rc;
-    struct cio__waiter waiter = {.wait.kind = &cio__lock_acquire, .object = lock};
+    struct cio__waiter waiter = {.wait.kind = &kind, .object = lock};
     rc = cio__waiters_wait(&lock->waiters, &waiter);
     if (waiter.woken)
         lock->waiters.woken--;
@@ -45,8 +54,6 @@ static int wait_for(cio_lock *lock)
         wake_first(lock);
     return rc;
 }
-
-const struct cio__wait_kind cio__lock_acquire = {.name = "cio_lock_acquire"};
 
 static __attribute__((noinline)) int acquire_slowly(cio_lock *lock)
 {
@@ -111,18 +118,10 @@ bool cio_lock_locked(const cio_lock *lock)
     return lock && lock->locked;
 }
 
-cio_task *cio__live_task(cio_task *task, uint64_t id)
-{
-    struct cio__tasks *tasks = cio__running ? cio__running->tasks : NULL;
-    cio_task *live = task && tasks ? cio__oldest_task(tasks) : NULL;
-    while (live && live != task)
-        live = cio__next_task(tasks, live);
-    return live && live->id == id ? live : NULL;
-}
-
 cio_task *cio_lock_owner(const cio_lock *lock)
 {
-    return lock && lock->locked ? cio__live_task(lock->owner, lock->owner_id) : NULL;
+    struct cio__tasks *tasks = cio__running ? cio__running->tasks : NULL;
+    return lock && lock->locked ? cio__live_task(tasks, lock->owner, lock->owner_id) : NULL;
 }
 
 int cio_lock_destroy(cio_lock *lock)

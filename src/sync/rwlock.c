@@ -4,21 +4,31 @@
  */
 #include <errno.h>
 
-#include "sync/sync.h"
 #include "sync/waiters.h"
 
-const struct cio__wait_kind cio__rwlock_acquire_read = {.name = "cio_rwlock_acquire_read"};
-const struct cio__wait_kind cio__rwlock_acquire_write = {.name = "cio_rwlock_acquire_write"};
+static void tell_holders(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_rwlock *lock = ((const struct cio__waiter *)wait)->object;
+    if (lock->writing)
+        cio__tell_holder(tale, "rwlock", lock, lock->writer, lock->writer_id);
+    else
+        cio__tell(tale, "rwlock %p, %zu read", (const void *)lock, lock->readers);
+}
+
+static const struct cio__wait_kind read_kind = {.name = "cio_rwlock_acquire_read",
+                                                .tell = tell_holders};
+static const struct cio__wait_kind write_kind = {.name = "cio_rwlock_acquire_write",
+                                                 .tell = tell_holders};
 
 /* What it may be taken as is told by the kind of the wait. */
 static inline bool is_free_for(const cio_rwlock *lock, const struct cio__wait_kind *kind)
 {
-    return !lock->writing && (kind == &cio__rwlock_acquire_read || lock->readers == 0);
+    return !lock->writing && (kind == &read_kind || lock->readers == 0);
 }
 
 static inline void take(cio_rwlock *lock, const struct cio__wait_kind *kind, cio_task *task)
 {
-    if (kind == &cio__rwlock_acquire_read) {
+    if (kind == &read_kind) {
         lock->readers++;
         return;
     }
@@ -29,7 +39,7 @@ static inline void take(cio_rwlock *lock, const struct cio__wait_kind *kind, cio
 
 static inline void give_back(cio_rwlock *lock, const struct cio__wait_kind *kind)
 {
-    if (kind == &cio__rwlock_acquire_read)
+    if (kind == &read_kind)
         lock->readers--;
     else
         lock->writing = false;
@@ -91,36 +101,36 @@ static inline int release(cio_rwlock *lock, const struct cio__wait_kind *kind)
 
 int cio_rwlock_acquire_read(cio_rwlock *lock)
 {
-    return acquire(lock, &cio__rwlock_acquire_read);
+    return acquire(lock, &read_kind);
 }
 
 int cio_rwlock_acquire_write(cio_rwlock *lock)
 {
-    return acquire(lock, &cio__rwlock_acquire_write);
+    return acquire(lock, &write_kind);
 }
 
 int cio_rwlock_acquire_read_nowait(cio_rwlock *lock)
 {
-    return acquire_nowait(lock, &cio__rwlock_acquire_read);
+    return acquire_nowait(lock, &read_kind);
 }
 
 int cio_rwlock_acquire_write_nowait(cio_rwlock *lock)
 {
-    return acquire_nowait(lock, &cio__rwlock_acquire_write);
+    return acquire_nowait(lock, &write_kind);
 }
 
 int cio_rwlock_release_read(cio_rwlock *lock)
 {
     if (!lock)
         return -EINVAL;
-    return lock->readers ? release(lock, &cio__rwlock_acquire_read) : CIO_ESTATE;
+    return lock->readers ? release(lock, &read_kind) : CIO_ESTATE;
 }
 
 int cio_rwlock_release_write(cio_rwlock *lock)
 {
     if (!lock)
         return -EINVAL;
-    return lock->writing ? release(lock, &cio__rwlock_acquire_write) : CIO_ESTATE;
+    return lock->writing ? release(lock, &write_kind) : CIO_ESTATE;
 }
 
 size_t cio_rwlock_readers(const cio_rwlock *lock)

@@ -46,10 +46,17 @@ static bool hand_one_over(cio_semaphore *semaphore)
     return true;
 }
 
+static void tell_semaphore(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_semaphore *semaphore = ((const struct cio__waiter *)wait)->object;
+    cio__tell(tale, "semaphore %p, %d left", (const void *)semaphore, semaphore->value);
+}
+
 /* Those who queued only for the sake of order go on as soon as the one before them has run. */
 static int wait_for_one(cio_semaphore *semaphore)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_semaphore_acquire"};
+    static const struct cio__wait_kind kind = {.name = "cio_semaphore_acquire",
+                                               .tell = tell_semaphore};
     int rc = cio__waiters_check(&semaphore->waiters);
     if (rc < 0)
         return rc;

@@ -1,4 +1,4 @@
-/* The list of waiting tasks: which loop it belongs to. */
+/* The list of waiting tasks: which loop it belongs to; who holds what they wait for. */
 #include "sync/waiters.h"
 
 /* The waiters of a loop that is closed went with their stacks: nothing in the list is valid. */
@@ -54,4 +54,21 @@ bool cio__waiters_in_line_slowly(const struct cio__waiters *list)
     while (waiter && waiter->wait.canceled)
         waiter = waiter->next;
     return waiter || list->woken;
+}
+
+cio_task *cio__live_task(const struct cio__tasks *tasks, cio_task *task, uint64_t id)
+{
+    if (!task || !tasks || !cio__pool_has(tasks, task))
+        return NULL;
+    bool lives = task->state == CIO__PENDING && task->is_task && task->id == id;
+    return lives ? task : NULL;
+}
+
+void cio__tell_holder(struct cio__tale *tale, const char *what, const void *object, cio_task *task,
+                      uint64_t id)
+{
+    cio_task *holder = cio__live_task(tale->task->step.loop->tasks, task, id);
+    const char *held_by = holder ? "held by" : "held by no task, or one that has ended";
+    cio__tell(tale, "%s %p, %s", what, object, held_by);
+    cio__tell_future(tale, holder);
 }

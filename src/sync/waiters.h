@@ -22,6 +22,7 @@
 #include <cio/sync.h>
 
 #include "task/task.h"
+#include "task/tell.h"
 
 struct cio__waiter {
     struct cio__wait wait;     /* first; .canceled: a cancellation came before a wake could */
@@ -67,6 +68,13 @@ static inline bool cio__waiters_in_line(const struct cio__waiters *list)
         return true;
     return cio__waiters_in_line_slowly(list);
 }
+
+/* task if it is one of these that is not done, and still the one with this id; else NULL. */
+cio_task *cio__live_task(const struct cio__tasks *tasks, cio_task *task, uint64_t id);
+
+/* Tells of an object that one task holds, which may have ended since. */
+void cio__tell_holder(struct cio__tale *tale, const char *what, const void *object, cio_task *task,
+                      uint64_t id);
 
 /* Whether the list may not go: somebody is in it, canceled or not, or was woken and counted. */
 bool cio__waiters_are_there(const struct cio__waiters *list);

@@ -35,6 +35,14 @@ bool cio__pool_grow(struct cio__tasks *tasks)
     return true;
 }
 
+bool cio__pool_has(const struct cio__tasks *tasks, const struct cio_future *future)
+{
+    const struct cio__pool_block *block = tasks->blocks;
+    while (block && (future < block->futures || future >= block->futures + BLOCK_FUTURES))
+        block = block->next;
+    return block != NULL;
+}
+
 static void report_unknown_error(struct cio_future *future)
 {
     const char *message = future->is_task ? "task's error was never retrieved"

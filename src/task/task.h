@@ -126,6 +126,9 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop);
 /* Adds a block to the pool. False: no memory. */
 bool cio__pool_grow(struct cio__tasks *tasks);
 
+/* Whether it lies in this loop's pool, in use or not. future may point to what is long gone. */
+bool cio__pool_has(const struct cio__tasks *tasks, const struct cio_future *future);
+
 /*
  * A pending future from the pool with one reference. NULL: no memory. Its fields are set one by
  * one: the context needs no zeros, and clearing all of it would take longer than a switch.
