@@ -133,12 +133,18 @@ static inline struct cio__waiter *cio__waiters_next(struct cio__waiters *list)
     return list->first;
 }
 
-/* Hands it what it waits for. It must be in the list and not canceled. */
+/*
+ * Hands it what it waits for. It must be in the list and not canceled. As cio__wake(), but its loop
+ * is the one that runs here, if one does: to look that up by way of a task that was parked just now
+ * would hold up what follows.
+ */
 static inline void cio__waiter_wake(struct cio__waiter *waiter)
 {
+    cio_loop *loop = likely(cio__running != NULL) ? cio__running : waiter->task->step.loop;
     cio__waiter_remove(waiter);
     waiter->woken = true;
-    cio__wake(waiter->task);
+    if (cio__handle_state(&waiter->task->step) == CIO__IDLE)
+        cio__ready_push(&loop->ready, &waiter->task->step);
 }
 
 /* Wakes the next. False: there is none. */
