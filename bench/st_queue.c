@@ -44,53 +44,67 @@ static __attribute__((noinline)) long get(struct queue *q)
     return item;
 }
 
-static struct queue there, back;
-
-static void begin(long size, void *(*fn)(void *), void *n)
+static void start(void)
 {
     st_set_eventsys(ST_EVENTSYS_ALT);
     if (st_init() < 0)
         subject_fail("st_init: %s", strerror(errno));
-    there = queue_of(size);
-    back = queue_of(size);
-    if (!st_thread_create(fn, n, 0, 0))
-        subject_fail("st_thread_create: %s", strerror(errno));
 }
 
-static void *echo_messages(void *n)
+static st_thread_t spawn(void *(*fn)(void *), void *arg)
 {
-    for (long i = 0; i < *(long *)n; i++)
-        put(&back, get(&there));
+    st_thread_t thread = st_thread_create(fn, arg, 1, 0);
+    if (!thread)
+        subject_fail("st_thread_create: %s", strerror(errno));
+    return thread;
+}
+
+struct player {
+    struct queue *in, *out;
+    int serves;
+};
+
+static void *play(void *arg)
+{
+    const struct player *me = arg;
+    long message = -1;
+    for (long i = 0; i < MESSAGES / 2; i++) {
+        if (i > 0 || !me->serves)
+            message = get(me->in);
+        put(me->out, message + 1);
+    }
     return NULL;
 }
 
 void bench_queue_pingpong(long size)
 {
-    long n = MESSAGES / 2;
-    begin(size, echo_messages, &n);
+    start();
+    struct queue there = queue_of(size), back = queue_of(size);
+    struct player one = {&back, &there, 1}, two = {&there, &back, 0};
     int64_t begin_ns = cpu_ns();
-    for (long i = 0; i < n; i++) {
-        put(&there, i);
-        if (get(&back) != i)
-            subject_fail("message %ld is lost", i);
-    }
-    subject_value("time", (double)(cpu_ns() - begin_ns) / (double)(2 * n));
+    st_thread_t threads[] = {spawn(play, &one), spawn(play, &two)};
+    st_thread_join(threads[0], NULL);
+    st_thread_join(threads[1], NULL);
+    subject_value("time", (double)(cpu_ns() - begin_ns) / MESSAGES);
+    if (get(&back) != MESSAGES - 1)
+        subject_fail("a message is lost");
 }
 
-static void *send_messages(void *n)
+static void *send_messages(void *q)
 {
-    for (long i = 0; i < *(long *)n; i++)
-        put(&there, i);
+    for (long i = 0; i < MESSAGES; i++)
+        put(q, i);
     return NULL;
 }
 
 void bench_queue_stream(long size)
 {
-    long n = MESSAGES;
-    begin(size, send_messages, &n);
+    start();
+    struct queue q = queue_of(size);
     int64_t begin_ns = cpu_ns();
-    for (long i = 0; i < n; i++)
-        if (get(&there) != i)
+    spawn(send_messages, &q);
+    for (long i = 0; i < MESSAGES; i++)
+        if (get(&q) != i)
             subject_fail("message %ld is lost", i);
-    subject_value("time", (double)(cpu_ns() - begin_ns) / (double)n);
+    subject_value("time", (double)(cpu_ns() - begin_ns) / MESSAGES);
 }

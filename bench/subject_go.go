@@ -30,23 +30,29 @@ func value(begin int64, n int) {
 	fmt.Printf("value time %.6g\n", float64(cpuNs()-begin)/float64(n))
 }
 
-// Size 0 is Go's unbuffered channel, where a sender waits for its receiver.
-func queuePingpong(size int) {
-	there, back := make(chan int, size), make(chan int, size)
-	go func() {
-		for message := range there {
-			back <- message
-		}
-	}()
-	begin := cpuNs()
+// Two goroutines that play the same part. Size 0 is Go's unbuffered channel, where a sender waits for its receiver.
+func play(in, out chan int, serves bool, done chan bool) {
+	message := -1
 	for i := 0; i < messages/2; i++ {
-		there <- i
-		if <-back != i {
-			fail("a message is lost")
+		if i > 0 || !serves {
+			message = <-in
 		}
+		out <- message + 1
 	}
+	done <- true
+}
+
+func queuePingpong(size int) {
+	there, back, done := make(chan int, size), make(chan int, size), make(chan bool)
+	begin := cpuNs()
+	go play(back, there, true, done)
+	go play(there, back, false, done)
+	<-done
+	if <-back != messages-1 {
+		fail("a message is lost")
+	}
+	<-done
 	value(begin, messages)
-	close(there)
 }
 
 func queueStream(size int) {

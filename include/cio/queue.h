@@ -58,10 +58,11 @@ typedef struct cio_queue {
     size_t item_offset; /* bytes, of the item in its slot */
     cio_compare *compare;
     uint8_t order;
+    bool is_plain; /* first in, first out, of eight bytes: pointers, as a rule */
     bool owns_slots;
     bool is_shut_down;
-    size_t head;  /* the slot of the oldest item */
     size_t count; /* items */
+    size_t head;  /* the slot of the oldest item */
     size_t unfinished;
     uint64_t sequence; /* of the next item, where there are priorities */
     size_t inside;     /* tasks in a wait of this queue, woken or not */
@@ -77,10 +78,8 @@ typedef struct cio_queue {
     {                                                                                              \
         (storage), sizeof(storage) / sizeof((storage)[0]), sizeof(storage) / sizeof((storage)[0]), \
             sizeof(storage) / sizeof((storage)[0]), (item_size), sizeof((storage)[0]),             \
-            (item_offset), (compare), (order), false, false, 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0},  \
-        {                                                                                          \
-            0, 0, 0                                                                                \
-        }                                                                                          \
+            (item_offset), (compare), (order), (order) == CIO__FIFO && (item_size) == 8, false,    \
+            false, 0, 0, 0, 0, 0, CIO__WAITERS_INIT, CIO__WAITERS_INIT, CIO__WAITERS_INIT          \
     }
 
 /*

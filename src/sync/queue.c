@@ -40,6 +40,7 @@ static int init(cio_queue *q, size_t maxsize, size_t item_size, cio_compare *com
         return -ENOMEM;
     lay_out(&new);
     new.owns_slots = true;
+    new.is_plain = order == CIO__FIFO &&item_size == 8;
     if (maxsize != CIO_UNBOUNDED) {
         if (maxsize > CIO_UNBOUNDED / new.slot_size)
             return -ENOMEM;
@@ -48,7 +49,7 @@ static int init(cio_queue *q, size_t maxsize, size_t item_size, cio_compare *com
             return -ENOMEM;
         new.room = maxsize;
     }
-    cio__slots_set_limit(&new);
+    cio__slots_changed(&new);
     *q = new;
     return 0;
 }
@@ -92,14 +93,20 @@ static void follow(cio_queue *q)
     q->inside = 0;
 }
 
-static int check_wait(cio_queue *q)
+static __attribute__((noinline)) int check_wait_slowly(cio_queue *q)
 {
-    if (likely(cio__current && q->getters.loop_id == cio__running->id))
-        return 0;
-    int rc = cio__waiters_check(&q->getters);
+    int rc = cio__waiters_check_slowly(&q->getters);
     if (rc == 0)
         follow(q);
     return rc;
+}
+
+/* Whether the current task may wait here. */
+static inline int check_wait(cio_queue *q)
+{
+    if (likely(cio__current && q->getters.loop_id == cio__running->id))
+        return 0;
+    return check_wait_slowly(q);
 }
 
 static __attribute__((noinline)) int check_wake_slowly(cio_queue *q)
@@ -110,25 +117,28 @@ static __attribute__((noinline)) int check_wake_slowly(cio_queue *q)
     return rc;
 }
 
+/* Nobody waits, or those of the loop that runs here. */
+static inline bool is_ours(const cio_queue *q)
+{
+    return !q->inside || (cio__running && cio__running->id == q->getters.loop_id);
+}
+
 /* Whether who waits may be woken from here: they may belong to a loop that runs elsewhere. */
 static inline int check_wake(cio_queue *q)
 {
-    if (likely(!q->inside || (cio__running && cio__running->id == q->getters.loop_id)))
-        return 0;
-    return check_wake_slowly(q);
+    return likely(is_ours(q)) ? 0 : check_wake_slowly(q);
 }
 
-static inline void wake_next(struct cio__waiters *list)
-{
-    if (list->first)
-        cio__waiters_wake_next(list);
-}
-
-static int wait_in(cio_queue *q, struct cio__waiters *list, struct cio__waiter *waiter)
+/* The waiter's fields are set one by one: clearing all of it takes longer than some of them. */
+static inline int wait_in(cio_queue *q, struct cio__waiters *list, struct cio__waiter *waiter,
+                          const struct cio__wait_kind *kind)
 {
     int rc = check_wait(q);
-    if (rc < 0)
+    waiter->woken = false;
+    if (unlikely(rc < 0))
         return rc;
+    waiter->wait.kind = kind;
+    waiter->wait.canceled = false;
     waiter->object = q;
     q->inside++;
     rc = cio__waiters_wait(list, waiter);
@@ -136,94 +146,57 @@ static int wait_in(cio_queue *q, struct cio__waiters *list, struct cio__waiter *
     return rc;
 }
 
-/* ---- put ---- */
+/* ---- put and get ---- */
 
 static inline void add(cio_queue *q, const void *item)
 {
     cio__slots_add(q, item);
     q->unfinished++;
-    wake_next(&q->getters);
+    cio__waiters_wake_next(&q->getters);
 }
 
-static __attribute__((noinline)) int put_nowait_slowly(cio_queue *q, const void *item)
+static inline void take(cio_queue *q, void *item)
 {
-    if (q->is_shut_down)
-        return CIO_ESHUTDOWN;
-    if (!q->maxsize)
-        return CIO_ESTATE;
-    if (q->count >= q->maxsize)
-        return -EAGAIN;
+    cio__slots_take(q, item);
+    if (unlikely(!q->is_plain))
+        cio__slots_trim(q);
+    cio__waiters_wake_next(&q->putters);
+}
+
+static __attribute__((noinline)) int grow_and_add(cio_queue *q, const void *item)
+{
     int rc = cio__slots_grow(q);
     if (rc == 0)
         add(q, item);
     return rc;
 }
 
-static inline int put_nowait(cio_queue *q, const void *item)
+/* What comes of a put that finds no room, without a wait: -EAGAIN if it would have to. */
+static inline int put_beyond_limit(cio_queue *q, const void *item)
 {
-    int rc = check_wake(q);
-    if (unlikely(rc < 0))
-        return rc;
-    if (unlikely(q->count >= q->limit))
-        return put_nowait_slowly(q, item);
-    add(q, item);
-    return 0;
+    if (q->is_shut_down)
+        return CIO_ESHUTDOWN;
+    if (!q->maxsize)
+        return CIO_ESTATE;
+    return q->count >= q->maxsize ? -EAGAIN : grow_and_add(q, item);
+}
+
+/* The same of a get that finds nothing. */
+static inline int get_from_nothing(const cio_queue *q)
+{
+    return q->is_shut_down ? CIO_ESHUTDOWN : q->maxsize ? -EAGAIN : CIO_ESTATE;
 }
 
 int cio_queue_put_nowait(cio_queue *q, const void *item)
 {
     if (unlikely(!q || !item))
         return -EINVAL;
-    return put_nowait(q, item);
-}
-
-/* A woken one looks again: it may have been forestalled. One that will not put wakes the next. */
-static __attribute__((noinline)) int put_slowly(cio_queue *q, const void *item)
-{
-    static const struct cio__wait_kind kind = {.name = "cio_queue_put"};
-    int rc;
-    while ((rc = put_nowait(q, item)) == -EAGAIN) {
-        struct cio__waiter waiter = {.wait.kind = &kind};
-        rc = wait_in(q, &q->putters, &waiter);
-        if (rc < 0) {
-            if (waiter.woken && !cio_queue_full(q))
-                wake_next(&q->putters);
-            break;
-        }
-    }
-    return rc;
-}
-
-int cio_queue_put(cio_queue *q, const void *item)
-{
-    if (unlikely(!q || !item))
-        return -EINVAL;
-    if (unlikely(!cio__current))
-        return CIO_ENOTASK;
-    if (unlikely(q->count >= q->limit || check_wake(q) < 0))
-        return put_slowly(q, item);
-    add(q, item);
-    return 0;
-}
-
-/* ---- get ---- */
-
-static inline void take(cio_queue *q, void *item)
-{
-    cio__slots_take(q, item);
-    if (unlikely(!q->count))
-        cio__slots_trim(q);
-    wake_next(&q->putters);
-}
-
-static inline int get_nowait(cio_queue *q, void *item)
-{
     int rc = check_wake(q);
     if (unlikely(rc < 0))
         return rc;
-    if (unlikely(!q->count))
-        return q->is_shut_down ? CIO_ESHUTDOWN : q->maxsize ? -EAGAIN : CIO_ESTATE;
-    take(q, item);
+    if (unlikely(q->count >= q->limit))
+        return put_beyond_limit(q, item);
+    add(q, item);
     return 0;
 }
 
@@ -231,23 +204,70 @@ int cio_queue_get_nowait(cio_queue *q, void *item)
 {
     if (unlikely(!q || !item))
         return -EINVAL;
-    return get_nowait(q, item);
+    int rc = check_wake(q);
+    if (unlikely(rc < 0))
+        return rc;
+    if (unlikely(!q->count))
+        return get_from_nothing(q);
+    take(q, item);
+    return 0;
 }
 
-static __attribute__((noinline)) int get_slowly(cio_queue *q, void *item)
+/* Who was woken and will not go has the next one woken instead, if there still is a reason to. */
+static void pass_on(cio_queue *q, struct cio__waiters *list)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_queue_get"};
-    int rc;
-    while ((rc = get_nowait(q, item)) == -EAGAIN) {
-        struct cio__waiter waiter = {.wait.kind = &kind};
-        rc = wait_in(q, &q->getters, &waiter);
-        if (rc < 0) {
-            if (waiter.woken && q->count)
-                wake_next(&q->getters);
-            break;
+    if (list == &q->putters ? q->count < q->maxsize : q->count > 0)
+        cio__waiters_wake_next(list);
+}
+
+/*
+ * Puts *from, or gets into *to, after a wait. A woken one looks again: it may have been forestalled.
+ * One function for both, so that the returns from a switch are those that the processor has seen
+ * the partner's calls for, as far as can be.
+ */
+static __attribute__((noinline)) int wait_and_go(cio_queue *q, const void *from, void *to)
+{
+    static const struct cio__wait_kind put_kind = {.name = "cio_queue_put"};
+    static const struct cio__wait_kind get_kind = {.name = "cio_queue_get"};
+    struct cio__waiters *list = from ? &q->putters : &q->getters;
+    struct cio__waiter waiter;
+    for (;;) {
+        int rc = from ? put_beyond_limit(q, from) : get_from_nothing(q);
+        if (unlikely(rc != -EAGAIN))
+            return rc;
+        rc = wait_in(q, list, &waiter, from ? &put_kind : &get_kind);
+        if (unlikely(rc < 0)) {
+            if (waiter.woken)
+                pass_on(q, list);
+            return rc;
+        }
+        if (from && likely(q->count < q->limit)) {
+            add(q, from);
+            return 0;
+        }
+        if (!from && likely(q->count)) {
+            take(q, to);
+            return 0;
         }
     }
-    return rc;
+}
+
+/*
+ * What nearly every call comes to stands here alone, so that the compiler need not save registers
+ * for what the others call.
+ */
+int cio_queue_put(cio_queue *q, const void *item)
+{
+    if (unlikely(!q || !item))
+        return -EINVAL;
+    if (unlikely(!cio__current))
+        return CIO_ENOTASK;
+    if (unlikely(q->count >= q->limit))
+        return wait_and_go(q, item, NULL);
+    if (unlikely(!q->is_plain || !is_ours(q)))
+        return cio_queue_put_nowait(q, item);
+    add(q, item);
+    return 0;
 }
 
 int cio_queue_get(cio_queue *q, void *item)
@@ -256,8 +276,10 @@ int cio_queue_get(cio_queue *q, void *item)
         return -EINVAL;
     if (unlikely(!cio__current))
         return CIO_ENOTASK;
-    if (unlikely(!q->count || check_wake(q) < 0))
-        return get_slowly(q, item);
+    if (unlikely(!q->count))
+        return wait_and_go(q, NULL, item);
+    if (unlikely(!q->is_plain || !is_ours(q)))
+        return cio_queue_get_nowait(q, item);
     take(q, item);
     return 0;
 }
@@ -281,14 +303,14 @@ int cio_queue_task_done(cio_queue *q)
 int cio_queue_join(cio_queue *q)
 {
     static const struct cio__wait_kind kind = {.name = "cio_queue_join"};
-    struct cio__waiter waiter = {.wait.kind = &kind};
+    struct cio__waiter waiter;
     if (!q)
         return -EINVAL;
     if (!cio__current)
         return CIO_ENOTASK;
     if (!q->maxsize)
         return CIO_ESTATE;
-    return q->unfinished ? wait_in(q, &q->joiners, &waiter) : 0;
+    return q->unfinished ? wait_in(q, &q->joiners, &waiter, &kind) : 0;
 }
 
 static void drop_all(cio_queue *q)
@@ -310,7 +332,7 @@ int cio_queue_shutdown(cio_queue *q, bool immediate)
     if (rc < 0)
         return rc;
     q->is_shut_down = true;
-    cio__slots_set_limit(q);
+    cio__slots_changed(q);
     if (immediate)
         drop_all(q);
     cio__waiters_wake_all(&q->getters);

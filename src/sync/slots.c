@@ -6,7 +6,6 @@
 #include "os/memory.h"
 
 #define FIRST_ROOM 16u
-#define KEPT_ROOM 1024u /* as much stays with a queue that has run empty */
 
 int cio__slots_grow(cio_queue *q)
 {
@@ -25,18 +24,18 @@ int cio__slots_grow(cio_queue *q)
     q->slots = slots;
     q->room = room;
     q->head = 0;
-    cio__slots_set_limit(q);
+    cio__slots_changed(q);
     return 0;
 }
 
 void cio__slots_trim(cio_queue *q)
 {
-    if (q->maxsize != CIO_UNBOUNDED || q->room <= KEPT_ROOM)
+    if (q->count || q->maxsize != CIO_UNBOUNDED || q->room <= CIO__KEPT_ROOM)
         return;
     cio__free(q->slots);
     q->slots = NULL;
     q->room = q->head = 0;
-    cio__slots_set_limit(q);
+    cio__slots_changed(q);
 }
 
 /* The heap has two children a node: 2n + 1 and 2n + 2. A slot begins with its sequence number. */
@@ -64,7 +63,7 @@ static bool goes_before(const cio_queue *q, const void *slot, const void *other)
 }
 
 /* An equal one that is there already stays before it. */
-void cio__heap_add(cio_queue *q, const void *item)
+static void heap_add(cio_queue *q, const void *item)
 {
     size_t hole = q->count;
     while (hole > 0) {
@@ -79,23 +78,43 @@ void cio__heap_add(cio_queue *q, const void *item)
     memcpy(slot + q->item_offset, item, q->item_size);
 }
 
-/* The count is one less already: the slot behind the last is the one to be moved. */
-void cio__heap_take(cio_queue *q, void *item)
+/* The last slot is moved to where the first was, and down from there. */
+static void heap_take(cio_queue *q, void *item)
 {
-    const void *last = cio__slot(q, q->count);
-    size_t hole = 0;
+    size_t count = q->count - 1, hole = 0;
+    const void *last = cio__slot(q, count);
     memcpy(item, item_of(q, q->slots), q->item_size);
     for (;;) {
         size_t child = 2 * hole + 1;
-        if (child >= q->count)
+        if (child >= count)
             break;
-        if (child + 1 < q->count && goes_before(q, cio__slot(q, child + 1), cio__slot(q, child)))
+        if (child + 1 < count && goes_before(q, cio__slot(q, child + 1), cio__slot(q, child)))
             child++;
         if (goes_before(q, last, cio__slot(q, child)))
             break;
         memcpy(cio__slot(q, hole), cio__slot(q, child), q->slot_size);
         hole = child;
     }
-    if (hole != q->count)
+    if (hole != count)
         memcpy(cio__slot(q, hole), last, q->slot_size);
+}
+
+void cio__slots_add_any(cio_queue *q, const void *item)
+{
+    if (q->order == CIO__PRIORITY)
+        heap_add(q, item);
+    else
+        memcpy(cio__slot(q, cio__ring_index(q, q->count)), item, q->item_size);
+}
+
+void cio__slots_take_any(cio_queue *q, void *item)
+{
+    if (q->order == CIO__PRIORITY) {
+        heap_take(q, item);
+    } else if (q->order == CIO__LIFO) {
+        memcpy(item, cio__slot(q, cio__ring_index(q, q->count - 1)), q->item_size);
+    } else {
+        memcpy(item, cio__slot(q, q->head), q->item_size);
+        q->head = q->head + 1 == q->room ? 0 : q->head + 1;
+    }
 }

@@ -11,28 +11,24 @@
 
 #include "os/os.h"
 
-/* Items are pointers as a rule; a copy of eight bytes is one instruction if the compiler knows. */
-static inline void cio__copy_item(void *to, const void *from, size_t size)
-{
-    if (likely(size == 8))
-        memcpy(to, from, 8);
-    else
-        memcpy(to, from, size);
-}
+/* As many slots stay with an unbounded queue that has run empty. */
+#define CIO__KEPT_ROOM 1024u
 
 /* Makes room for one more in an unbounded queue. Returns 0 or -ENOMEM, and then all is as it was. */
 int cio__slots_grow(cio_queue *q);
 
-/* Gives back what a burst has left behind in an unbounded queue that is empty. */
+/* Gives back what a burst has left behind in an unbounded queue, if it is empty now. */
 void cio__slots_trim(cio_queue *q);
 
-void cio__heap_add(cio_queue *q, const void *item);
-void cio__heap_take(cio_queue *q, void *item);
-
-/* How many items can be in before somebody has to wait, or to find more room. */
-static inline void cio__slots_set_limit(cio_queue *q)
+/*
+ * After a change of the room: how many items can be in before somebody has to wait or to find more,
+ * and whether what follows is all there is to putting one in and taking it out.
+ */
+static inline void cio__slots_changed(cio_queue *q)
 {
     q->limit = q->is_shut_down ? 0 : q->room < q->maxsize ? q->room : q->maxsize;
+    q->is_plain = q->order == CIO__FIFO && q->item_size == 8 &&
+                  (q->maxsize != CIO_UNBOUNDED || q->room <= CIO__KEPT_ROOM);
 }
 
 static inline void *cio__slot(const cio_queue *q, size_t index)
@@ -41,34 +37,36 @@ static inline void *cio__slot(const cio_queue *q, size_t index)
 }
 
 /* The nth slot from the oldest item's on. */
-static inline void *cio__ring_slot(const cio_queue *q, size_t n)
+static inline size_t cio__ring_index(const cio_queue *q, size_t n)
 {
     size_t index = q->head + n;
-    return cio__slot(q, index >= q->room ? index - q->room : index);
+    return index >= q->room ? index - q->room : index;
 }
+
+/* In any kind of queue; the count is the caller's to change. */
+void cio__slots_add_any(cio_queue *q, const void *item);
+void cio__slots_take_any(cio_queue *q, void *item);
 
 /* There is room. */
 static inline void cio__slots_add(cio_queue *q, const void *item)
 {
-    if (likely(q->order != CIO__PRIORITY))
-        cio__copy_item(cio__ring_slot(q, q->count), item, q->item_size);
+    if (likely(q->is_plain))
+        memcpy((char *)q->slots + cio__ring_index(q, q->count) * 8, item, 8);
     else
-        cio__heap_add(q, item);
+        cio__slots_add_any(q, item);
     q->count++;
 }
 
 /* There is an item. */
 static inline void cio__slots_take(cio_queue *q, void *item)
 {
-    q->count--;
-    if (likely(q->order == CIO__FIFO)) {
-        cio__copy_item(item, cio__slot(q, q->head), q->item_size);
+    if (likely(q->is_plain)) {
+        memcpy(item, (char *)q->slots + q->head * 8, 8);
         q->head = q->head + 1 == q->room ? 0 : q->head + 1;
-    } else if (q->order == CIO__LIFO) {
-        cio__copy_item(item, cio__ring_slot(q, q->count), q->item_size);
     } else {
-        cio__heap_take(q, item);
+        cio__slots_take_any(q, item);
     }
+    q->count--;
 }
 
 #endif
