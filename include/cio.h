@@ -5,6 +5,7 @@
 #ifndef CIO_H
 #define CIO_H
 
+#include <cio/broadcast.h>
 #include <cio/context.h>
 #include <cio/debug.h>
 #include <cio/error.h>
