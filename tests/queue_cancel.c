@@ -145,19 +145,39 @@ TEST(t46_a_wake_is_passed_on_as_often_as_need_be)
     return 0;
 }
 
-/* There is nothing to be passed on: a newcomer has taken it. The next is left in peace. */
+/* There is nothing to be passed on: a newcomer was first. The others keep their order. */
 TEST(a_wake_for_nothing_is_not_passed_on)
 {
-    struct user a = {&queue, "a"}, b = {&queue, "b"};
-    cio_task *first = begin(do_get, &a), *second = begin(do_get, &b);
+    struct user a = {&queue, "a"}, b = {&queue, "b"}, c = {&queue, "c"};
+    cio_task *first = begin(do_get, &a), *second = begin(do_get, &b), *third = begin(do_get, &c);
     put_now(&queue, 5);
     assert_int_equal(get_now(&queue), 5);
     assert_int_equal(cio_cancel(first), 1);
     assert_int_equal(cio_await(first), CIO_ECANCELED);
     wait_turns(2);
-    assert_false(b.ended);
-    cio_cancel(second);
-    assert_int_equal(cio_await(second), CIO_ECANCELED);
+    fill(&queue, 6, 2);
+    assert_int_equal(cio_await(second), 0);
+    assert_int_equal(cio_await(third), 0);
+    assert_noted("-a0 b6 c7");
+    assert_usable(&queue);
+    return 0;
+}
+
+TEST(a_place_that_is_gone_is_not_passed_on)
+{
+    struct user a = {&queue, "a", 11}, b = {&queue, "b", 12}, c = {&queue, "c", 13};
+    fill(&queue, 1, 2);
+    cio_task *first = begin(do_put, &a), *second = begin(do_put, &b), *third = begin(do_put, &c);
+    assert_int_equal(get_now(&queue), 1);
+    put_now(&queue, 3);
+    assert_int_equal(cio_cancel(first), 1);
+    assert_int_equal(cio_await(first), CIO_ECANCELED);
+    wait_turns(2);
+    assert_int_equal(get_now(&queue), 2);
+    assert_int_equal(get_now(&queue), 3);
+    assert_int_equal(cio_await(second), 0);
+    assert_int_equal(cio_await(third), 0);
+    assert_noted("-a b c");
     assert_usable(&queue);
     return 0;
 }

@@ -235,7 +235,7 @@ SCENARIO(queue_two_woken_getters_are_canceled)
 SCENARIO(queue_a_woken_getter_is_canceled_and_its_item_is_gone)
 {
     new_queue("fifo", 2);
-    cio_task *a = GET("a"), *b = GET("b");
+    cio_task *a = GET("a"), *b = GET("b"), *c = GET("c");
     wait_turns(2);
     put_now(1);
     cio_cancel(a);
@@ -243,7 +243,7 @@ SCENARIO(queue_a_woken_getter_is_canceled_and_its_item_is_gone)
     wait_turns(4);
     put_now(2);
     wait_turns(2);
-    END(a, b);
+    END(a, b, c);
     return end_queue(0);
 }
 
@@ -267,7 +267,7 @@ SCENARIO(queue_a_woken_putter_is_canceled_and_its_place_is_gone)
 {
     new_queue("fifo", 1);
     put_now(0);
-    cio_task *a = PUT("a", 1), *b = PUT("b", 2);
+    cio_task *a = PUT("a", 1), *b = PUT("b", 2), *c = PUT("c", 3);
     wait_turns(2);
     get_now();
     put_now(9);
@@ -275,7 +275,9 @@ SCENARIO(queue_a_woken_putter_is_canceled_and_its_place_is_gone)
     wait_turns(4);
     get_now();
     wait_turns(2);
-    END(a, b);
+    get_now();
+    wait_turns(2);
+    END(a, b, c);
     return end_queue(0);
 }
 

@@ -214,7 +214,7 @@ async def queue_two_woken_getters_are_canceled():
 @scenario()
 async def queue_a_woken_getter_is_canceled_and_its_item_is_gone():
     new_queue("fifo", 2)
-    a, b = (spawn(get, name) for name in "ab")
+    a, b, c = (spawn(get, name) for name in "abc")
     await wait_turns(2)
     put_now(1)
     a.cancel()
@@ -222,7 +222,7 @@ async def queue_a_woken_getter_is_canceled_and_its_item_is_gone():
     await wait_turns(4)
     put_now(2)
     await wait_turns(2)
-    await end_tasks(a, b)
+    await end_tasks(a, b, c)
     end_queue()
 
 
@@ -246,7 +246,7 @@ async def queue_a_woken_putter_is_canceled():
 async def queue_a_woken_putter_is_canceled_and_its_place_is_gone():
     new_queue("fifo", 1)
     put_now(0)
-    a, b = spawn(put, "a", 1), spawn(put, "b", 2)
+    a, b, c = spawn(put, "a", 1), spawn(put, "b", 2), spawn(put, "c", 3)
     await wait_turns(2)
     get_now()
     put_now(9)
@@ -254,7 +254,9 @@ async def queue_a_woken_putter_is_canceled_and_its_place_is_gone():
     await wait_turns(4)
     get_now()
     await wait_turns(2)
-    await end_tasks(a, b)
+    get_now()
+    await wait_turns(2)
+    await end_tasks(a, b, c)
     end_queue()
 
 
