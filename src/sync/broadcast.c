@@ -11,6 +11,7 @@
 
 #include "os/memory.h"
 #include "sync/waiters.h"
+#include "task/tell.h"
 
 int cio_broadcast_init(cio_broadcast *b, size_t size, size_t item_size)
 {
@@ -74,6 +75,19 @@ static int check_wake(cio_broadcast *b)
     if (b->senders.loop_id == 0)
         follow(b);
     return rc;
+}
+
+static void tell_sender(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_broadcast *b = ((const struct cio__waiter *)wait)->object;
+    cio__tell(tale, "channel %p, full for %zu of %zu subscribers", (const void *)b, b->n_slowest,
+              b->n_subscribers);
+}
+
+static void tell_receiver(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_subscriber *s = ((const struct cio__waiter *)wait)->object;
+    cio__tell(tale, "channel %p, nothing sent", (const void *)s->broadcast);
 }
 
 static int wait_in(cio_broadcast *b, struct cio__waiters *list, struct cio__waiter *waiter)
@@ -253,7 +267,7 @@ int cio_broadcast_send_nowait(cio_broadcast *b, const void *item)
  */
 static int wait_for_room(cio_broadcast *b)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_broadcast_send"};
+    static const struct cio__wait_kind kind = {.name = "cio_broadcast_send", .tell = tell_sender};
     do {
         int rc = check_wait(b);
         if (rc < 0)
@@ -343,7 +357,8 @@ int cio_subscriber_receive_nowait(cio_subscriber *s, void *item)
 
 static int wait_for_message(cio_subscriber *s)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_subscriber_receive"};
+    static const struct cio__wait_kind kind = {.name = "cio_subscriber_receive",
+                                               .tell = tell_receiver};
     int rc = check_wait(s->broadcast);
     if (rc < 0)
         return rc;

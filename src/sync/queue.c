@@ -6,6 +6,7 @@
 #include "os/memory.h"
 #include "sync/slots.h"
 #include "sync/waiters.h"
+#include "task/tell.h"
 
 /* ---- beginning and end ---- */
 
@@ -129,6 +130,17 @@ static inline int check_wake(cio_queue *q)
     return likely(is_ours(q)) ? 0 : check_wake_slowly(q);
 }
 
+static void tell(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const cio_queue *q = ((const struct cio__waiter *)wait)->object;
+    if (q->maxsize == CIO_UNBOUNDED)
+        cio__tell(tale, "queue %p, %zu in it, %zu unfinished", (const void *)q, q->count,
+                  q->unfinished);
+    else
+        cio__tell(tale, "queue %p, %zu of %zu in it, %zu unfinished", (const void *)q, q->count,
+                  q->maxsize, q->unfinished);
+}
+
 /* The waiter's fields are set one by one: clearing all of it takes longer than some of them. */
 static inline int wait_in(cio_queue *q, struct cio__waiters *list, struct cio__waiter *waiter,
                           const struct cio__wait_kind *kind)
@@ -227,8 +239,8 @@ static void pass_on(cio_queue *q, struct cio__waiters *list)
  */
 static __attribute__((noinline)) int wait_and_go(cio_queue *q, const void *from, void *to)
 {
-    static const struct cio__wait_kind put_kind = {.name = "cio_queue_put"};
-    static const struct cio__wait_kind get_kind = {.name = "cio_queue_get"};
+    static const struct cio__wait_kind put_kind = {.name = "cio_queue_put", .tell = tell};
+    static const struct cio__wait_kind get_kind = {.name = "cio_queue_get", .tell = tell};
     struct cio__waiters *list = from ? &q->putters : &q->getters;
     struct cio__waiter waiter;
     for (;;) {
@@ -302,7 +314,7 @@ int cio_queue_task_done(cio_queue *q)
 
 int cio_queue_join(cio_queue *q)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_queue_join"};
+    static const struct cio__wait_kind kind = {.name = "cio_queue_join", .tell = tell};
     struct cio__waiter waiter;
     if (!q)
         return -EINVAL;
