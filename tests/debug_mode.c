@@ -14,6 +14,12 @@ static struct errors errors;
 #define SLOW 0.02
 static const cio_run_options debugging = {.loop = {.debug = true, .slow_callback_duration = SLOW}};
 
+/* Without libdw, functions that are not exported have no names. */
+static char *named(const char *pattern, const char *without_names)
+{
+    return (char *)(cio__symbols_load() ? pattern : without_names);
+}
+
 /* Blocks until the report is there: it comes while we still block, or the test never ends. */
 FRAME int blocks_until_reported(void *pattern)
 {
@@ -25,9 +31,11 @@ FRAME int blocks_until_reported(void *pattern)
 TEST(t75_a_step_that_blocks_is_reported_while_it_does)
 {
     errors_catch(&errors);
-    int rc = cio_run_with(&debugging, blocks_until_reported,
-                          "cio: 'Task-1' has blocked its loop for [0-9.]+ s, here:\n(.|\n)*"
-                          "blocks_until_reported|dladdr");
+    int rc = cio_run_with(
+        &debugging, blocks_until_reported,
+        named("cio: 'Task-1' has blocked its loop for [0-9.]+ s, here:\n(.|\n)*"
+              "blocks_until_reported",
+              "cio: 'Task-1' has blocked its loop for [0-9.]+ s, here:\n      ."));
     errors_end(&errors);
     assert_int_equal(rc, 0);
     expect_text(errors.text, "^cio: 'Task-1' took [0-9]+\\.[0-9]{3} s$");
@@ -56,7 +64,8 @@ TEST(t75_a_step_that_computes_is_reported_while_it_does)
 {
     errors_catch(&errors);
     int rc = cio_run_with(&debugging, computes_until_reported,
-                          "'Task-1' has blocked its loop for(.|\n)*computes_until_reported");
+                          named("'Task-1' has blocked its loop for(.|\n)*computes_until_reported",
+                                "'Task-1' has blocked its loop for"));
     errors_end(&errors);
     assert_int_equal(rc, 0);
 }
@@ -73,13 +82,16 @@ TEST(t75_a_callback_that_blocks_is_reported_by_its_function)
     cio_handle handle = {0};
     errors_catch(&errors);
     cio_call_soon(loop, &handle, callback_blocks,
-                  "cio: callback .* has blocked its loop for(.|\n)*blocks_until_reported");
+                  named("cio: callback .* has blocked its loop for(.|\n)*blocks_until_reported",
+                        "cio: callback .* has blocked its loop for"));
     assert_int_equal(cio_run_forever(loop), 0);
     errors_end(&errors);
     cio_loop_free(loop);
+    expect_text(errors.text, "^cio: callback .* took [0-9.]+ s$");
+    if (!cio__symbols_load())
+        return;
     expect_text(errors.text, "callback callback_blocks \\(debug_mode.c:[0-9]+\\) has blocked");
-    expect_text(errors.text,
-                "^cio: callback callback_blocks \\(debug_mode.c:[0-9]+\\) took [0-9.]+ s$");
+    expect_text(errors.text, "callback callback_blocks \\(debug_mode.c:[0-9]+\\) took");
 }
 
 static double monotonic(void)

@@ -105,7 +105,8 @@ const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char
     struct cio__trace *trace = find_trace(loop->debug, future);
     if (!trace || !trace->site[0])
         return NULL;
-    struct asking_place asking = {loop->debug, trace->site, text, size};
+    struct asking_place asking = {.debug = loop->debug, .pcs = trace->site, .size = size};
+    asking.text = text;
     return cio__run_in_thread(find_place, &asking) ? text : NULL;
 }
 
