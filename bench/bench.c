@@ -70,7 +70,7 @@ const struct bench benches[] = {
     {"timer-at 1000000", PLAIN, B_CIO | B_UV, NS("timer-at-1000000")},
 
     /* Acquire and release: nobody else wants it; two tasks always do, each change of hands. */
-    {"lock", PLAIN, B_TASKS, NS("lock")},
+    {"lock", PLAIN, B_TASKS | B_GO, NS("lock")},
     {"lock-hand-over", PLAIN, B_TASKS, NS("lock-hand-over")},
     {"semaphore", PLAIN, B_TASKS, NS("semaphore")},
 
