@@ -534,6 +534,77 @@ TEST(threads_t24_a_threads_own_values_end_with_it)
     assert_int_equal(atomic_load(&n_released), 1);
 }
 
+/* ---- jobs of threads ---- */
+
+static int job_sees(void *arg)
+{
+    assert_string_equal(cio_context_get(&counted), arg);
+    assert_int_equal(cio_context_set(&counted, strdup("job's"), NULL), 0);
+    assert_string_equal(cio_context_get(&counted), "job's");
+    return 5;
+}
+
+static int job_sees_nothing(void *arg)
+{
+    return cio_context_has(arg);
+}
+
+static int never_called(void *arg)
+{
+    (void)arg;
+    assert_true(false);
+    return 0;
+}
+
+static int asks_threads(void *arg)
+{
+    (void)arg;
+    assert_int_equal(cio_context_set(&counted, strdup("task's"), NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cio_to_thread(job_sees, "task's"), 5);
+        assert_string_equal(cio_context_get(&counted), "task's");
+    }
+    assert_int_equal(atomic_load(&n_released), 3);
+    assert_int_equal(cio_await(cio_run_in_executor(NULL, job_sees_nothing, &counted)), 0);
+    cio_cancel(cio_current_task()); /* before it is begun */
+    assert_int_equal(cio_to_thread(never_called, NULL), CIO_ECANCELED);
+    cio_uncancel(cio_current_task());
+    return 0;
+}
+
+/* As in asyncio: to_thread() carries the context, run_in_executor() does not. */
+TEST(threads_t24_a_job_runs_in_a_copy_of_its_tasks_context)
+{
+    assert_int_equal(run_quiet(asks_threads, NULL), 0);
+    assert_int_equal(atomic_load(&n_released), 4);
+}
+
+static int task_sees(void *arg)
+{
+    assert_string_equal(cio_context_get(&counted), arg);
+    return 6;
+}
+
+static int calls_back(void *arg)
+{
+    assert_int_equal(cio_context_set(&counted, strdup("thread's"), NULL), 0);
+    return cio_call_threadsafe(arg, task_sees, "thread's");
+}
+
+static int is_called_back(void *arg)
+{
+    (void)arg;
+    assert_int_equal(cio_to_thread(calls_back, cio_get_running_loop()), 6);
+    return 0;
+}
+
+TEST(threads_t24_a_task_for_a_thread_inherits_from_the_thread)
+{
+    cio_context_set(&var, "x", NULL);
+    assert_int_equal(run_quiet(is_called_back, NULL), 0);
+    assert_int_equal(atomic_load(&n_released), 1);
+}
+
 static atomic_bool stop_posting;
 
 struct poster {

@@ -258,3 +258,19 @@ SCENARIO(context_of_a_canceled_task)
     say("main sees %s", get());
     return 0;
 }
+
+static int says_and_sets_in_a_thread(void *arg)
+{
+    says_and_sets(arg);
+    return 4;
+}
+
+SCENARIO_TIMED(context_of_a_job)
+{
+    set("main");
+    say("%d", cio_to_thread(says_and_sets_in_a_thread, "job"));
+    say("main sees %s", get());
+    cio_await(cio_run_in_executor(NULL, says_and_sets_in_a_thread, "executor's"));
+    say("main sees %s", get());
+    return 0;
+}

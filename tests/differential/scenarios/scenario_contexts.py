@@ -192,3 +192,18 @@ async def context_of_a_canceled_task():
     task.cancel()
     say(f"task: {await outcome(task)}")
     say(f"main sees {var.get()}")
+
+
+def says_and_sets_in_a_thread(name):
+    says_and_sets(name)
+    return 4
+
+
+@scenario(ticks=False)
+async def context_of_a_job():
+    var.set("main")
+    say(await asyncio.to_thread(says_and_sets_in_a_thread, "job"))
+    say(f"main sees {var.get()}")
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, says_and_sets_in_a_thread, "executor's")
+    say(f"main sees {var.get()}")
