@@ -76,7 +76,7 @@ __attribute__((noinline)) void cio__debug_created(cio_loop *loop, const cio_futu
     if (!trace)
         return;
     uintptr_t fp = (uintptr_t)__builtin_frame_address(0);
-    struct cio__here here = {.current = cio__running == loop ? cio__current : NULL};
+    struct cio__here here = {.frame.sp = fp, .current = cio__running == loop ? cio__current : NULL};
     uintptr_t end = cio__running == loop ? cio__stack_end(loop, &here) : fp + 2 * sizeof fp;
     cio__backtrace(fp, end, trace->site, CIO__SITE_FRAMES);
 }
@@ -278,7 +278,8 @@ void cio__debug_free(cio_loop *loop)
 /* The caller's stack: a task's of its own loop, or its thread's. */
 static uintptr_t own_stack_end(void)
 {
-    struct cio__here here = {.current = cio__current};
+    struct cio__here here = {.frame.sp = (uintptr_t)__builtin_frame_address(0),
+                             .current = cio__current};
     if (cio__running)
         return cio__stack_end(cio__running, &here);
     pthread_attr_t attributes;

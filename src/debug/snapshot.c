@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "debug/mode.h"
+#include "task/generator.h"
 
 #define RESERVED ((size_t)1024 * 1024 * 1024) /* of addresses; what is used is less by far */
 #define RESERVED_LEAST ((size_t)1024 * 1024)
@@ -56,11 +57,24 @@ static void copy_stack(struct cio__snapshot *snapshot, struct cio__stack_copy *c
     cio__stack_copy(copy, frame, end, snapshot->memory + snapshot->high, wanted);
 }
 
+static bool lies_on(const struct cio__stack *stack, uintptr_t sp)
+{
+    return stack && sp >= (uintptr_t)stack->bottom && sp < (uintptr_t)stack->top;
+}
+
+/* Where the stack ends that a task stands on: its own, or that of a generator which it runs. */
+static uintptr_t end_of(const cio_loop *loop, const cio_task *task, uintptr_t sp)
+{
+    const struct cio__stack *stack = task ? task->stack : NULL;
+    if (!lies_on(stack, sp))
+        stack = cio__stack_of(loop, (const void *)sp);
+    return lies_on(stack, sp) ? (uintptr_t)stack->top : 0;
+}
+
 uintptr_t cio__stack_end(const cio_loop *loop, const struct cio__here *here)
 {
-    if (here->current && here->current->stack)
-        return (uintptr_t)here->current->stack->top;
-    return (uintptr_t)loop->run_frame;
+    uintptr_t end = end_of(loop, here->current, here->frame.sp);
+    return end || here->current ? end : (uintptr_t)loop->run_frame;
 }
 
 void cio__task_name(const cio_task *task, char *name, size_t size)
@@ -93,7 +107,8 @@ static void see_wait(struct cio__seen_task *seen, const cio_task *task)
 }
 
 static void see_stack(struct cio__snapshot *snapshot, struct cio__seen_task *seen,
-                      const cio_task *task, const struct cio__context *context)
+                      const cio_loop *loop, const cio_task *task,
+                      const struct cio__context *context)
 {
     if (seen->state == CIO__TASK_NEW || !task->stack)
         return;
@@ -101,10 +116,7 @@ static void see_stack(struct cio__snapshot *snapshot, struct cio__seen_task *see
                                .sp = (uintptr_t)context->sp,
                                .fp = (uintptr_t)context->fp,
                                .fp_known = true};
-    uintptr_t bottom = (uintptr_t)task->stack->bottom;
-    uintptr_t top = (uintptr_t)task->stack->top;
-    bool inside = frame.sp >= bottom && frame.sp < top;
-    copy_stack(snapshot, &seen->stack, frame, inside ? top : 0);
+    copy_stack(snapshot, &seen->stack, frame, end_of(loop, task, frame.sp));
 }
 
 static void see_task(struct cio__snapshot *snapshot, struct cio__seen_loop *loop, cio_task *task)
@@ -120,7 +132,7 @@ static void see_task(struct cio__snapshot *snapshot, struct cio__seen_loop *loop
     seen->state = state_of(task);
     seen->to_be_canceled = task->must_cancel;
     see_wait(seen, task);
-    see_stack(snapshot, seen, task, &task->context);
+    see_stack(snapshot, seen, loop->loop, task, &task->context);
     cio__debug_see(loop->loop, task, &seen->since_ns, seen->site);
 }
 
@@ -150,7 +162,7 @@ static void see_running(struct cio__snapshot *snapshot, struct cio__seen_loop *l
         if (!seen)
             return;
         seen->state = CIO__TASK_HELD_UP;
-        see_stack(snapshot, seen, outer, &resumer->context);
+        see_stack(snapshot, seen, loop->loop, outer, &resumer->context);
         resumer = outer->resumer;
     }
 }
