@@ -170,19 +170,23 @@ static cio_remote *call_of_current_task(void)
     return call;
 }
 
+static bool is_stuck(const cio_remote *call, const cio_executor *executor)
+{
+    return call->waits_for && call->waits_for->executor == executor &&
+           call->job->executor == executor;
+}
+
 bool cio__remote_would_deadlock(struct cio__job *job)
 {
-    if (!cio__running->calls)
-        return false;
-    cio_remote *own = call_of_current_task();
+    const cio_executor *executor = job->executor;
+    cio_remote *own = cio__running->calls ? call_of_current_task() : NULL;
     if (!own)
         return false;
     own->waits_for = job;
     int n_stuck = 0;
-    for (cio_remote *call = cio__running->calls; call; call = call->next)
-        n_stuck += call->waits_for && call->waits_for->executor == job->executor &&
-                   call->job->executor == job->executor;
-    return n_stuck >= cio__executor_size(job->executor);
+    for (const cio_remote *call = cio__running->calls; call; call = call->next)
+        n_stuck += is_stuck(call, executor);
+    return n_stuck >= cio__executor_size(executor);
 }
 
 void cio__remote_waits_no_more(const struct cio__job *job)
