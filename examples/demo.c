@@ -68,6 +68,7 @@ struct demo {
     int64_t ended_ns;
     size_t rss_before;
     size_t rss_in_use; /* when every client had its first answer, or else at the end */
+    uint64_t switches; /* from one task to another */
     struct histogram latency_ns;
 };
 
@@ -76,6 +77,13 @@ static int64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static uint64_t count_switches(void)
+{
+    cio_loop_counters counters;
+    cio_loop_get_counters(cio_get_running_loop(), &counters);
+    return counters.switches;
 }
 
 static void count_error(struct demo *demo, int rc)
@@ -241,10 +249,12 @@ static int run_clients(struct demo *demo)
     fflush(stdout);
 
     size_t n = demo->n_connections;
+    demo->switches = count_switches();
     demo->begun_ns = now_ns();
     demo->deadline_ns = demo->begun_ns + (int64_t)(demo->seconds * 1e9);
     int rc = cio_map(run_client, demo->connections, n, sizeof demo->connections[0], n);
     demo->ended_ns = now_ns();
+    demo->switches = count_switches() - demo->switches;
     return rc;
 }
 
@@ -300,8 +310,10 @@ static void report(const struct demo *demo)
     printf("  latency            p50 %.0f us, p99 %.0f us, max %.0f us\n", p50_us, p99_us, max_us);
     printf("  memory             %zu bytes a connection, %zu bytes a task (two a connection)\n",
            per_connection, per_task);
-    printf("  context switches   %ld voluntary, %ld involuntary, of the one thread\n",
-           usage.ru_nvcsw, usage.ru_nivcsw);
+    printf("  task switches      %llu, %.1f a request\n", (unsigned long long)demo->switches,
+           demo->requests ? (double)demo->switches / (double)demo->requests : 0);
+    printf("  context switches   %ld voluntary, %ld involuntary, of the process\n", usage.ru_nvcsw,
+           usage.ru_nivcsw);
     printf("  errors             %llu", (unsigned long long)demo->errors);
     if (demo->errors)
         printf(", the first: %s (%s)", cio_strerror(demo->first_error),

@@ -7,6 +7,7 @@
 
 #include <cio/broadcast.h>
 #include <cio/context.h>
+#include <cio/counters.h>
 #include <cio/debug.h>
 #include <cio/error.h>
 #include <cio/future.h>

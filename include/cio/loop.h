@@ -11,6 +11,15 @@
  * turn began; what those queue runs in the next turn. While callbacks are always ready the kernel
  * is asked only every few hundred microseconds, and the clock after at most 64 quick callbacks or
  * one slow one, not on every turn.
+ *
+ * That is asyncio's order, and two things go before it. A turn that has lasted longer than a
+ * budget, 1 ms unless the loop's options say otherwise, lets due timers go before the rest of it,
+ * and the callbacks that those made ready: a timer is late by one callback, or the budget, and not
+ * by all that are ready. The rest of the turn then has as much time as they took, at least one
+ * callback. And callbacks and tasks may be of a higher or lower class: see
+ * cio_handle_set_priority(). While quick callbacks run, and there are timers or files that could be
+ * late, a thread interrupts the loop once a millisecond, so that it notices a slow one; the process
+ * has one such thread at most, which ends with its loops and takes no signals.
  */
 #ifndef CIO_LOOP_H
 #define CIO_LOOP_H
@@ -60,6 +69,9 @@ typedef struct cio_handle {
     };
     uint32_t slot; /* where it stands: in the ready ring or in the timer heap */
     uint8_t state;
+    int8_t priority; /* enum cio_priority: see cio_handle_set_priority() */
+    uint8_t lane;    /* in which of the loop's rings it is queued */
+    uint8_t unused;
 } cio_handle;
 
 #define CIO_HANDLE_INIT                                                                            \
@@ -75,18 +87,34 @@ typedef struct cio_link {
     cio_handle *handle;
 } cio_link;
 
+/*
+ * Classes of callbacks and tasks; see cio_handle_set_priority(), and for tasks cio_set_priority().
+ */
+enum cio_priority {
+    CIO_PRIORITY_LOW = -1,
+    CIO_PRIORITY_NORMAL = 0,
+    CIO_PRIORITY_HIGH = 1,
+};
+
 typedef struct cio_loop_options {
     const char *backend; /* "epoll"; NULL: $CIO_BACKEND, else the default */
     size_t stack_size;   /* usable bytes of a task's stack, rounded up to pages; 0: 64 KiB */
     bool debug;          /* debug mode from the beginning, as with CIO_DEBUG=1: <cio/debug.h> */
     double slow_callback_duration; /* seconds; 0: 0.1 */
+
+    /*
+     * In seconds. When a turn has lasted longer, due timers, and what they wake, go before the rest
+     * of it. 0: $CIO_TURN_BUDGET, else 0.001. CIO_FOREVER: a turn runs in asyncio's order however
+     * long it takes, and the loop needs no thread beside it to notice.
+     */
+    double turn_budget;
 } cio_loop_options;
 
 /*
  * A new loop (asyncio.new_event_loop). options may be NULL. The caller owns it: cio_loop_close(),
  * then cio_loop_free(). NULL on failure, cio_last_error() says why: -ENOMEM, -EMFILE and other
  * system errors, -EINVAL for an unknown backend, a stack size outside 4 KiB .. 1 GiB or a duration
- * that is negative or NaN.
+ * or budget that is negative or NaN.
  */
 CIO_API cio_loop *cio_loop_new(const cio_loop_options *options);
 
@@ -198,6 +226,20 @@ CIO_API int cio_remove_writer(cio_loop *loop, int fd);
  */
 CIO_API int cio_set_poll_hooks(cio_loop *loop, cio_callback *release, cio_callback *acquire,
                                void *arg);
+
+/*
+ * The class of a call, from the next time on that it is scheduled: in this loop, and to be set
+ * before. A call of the high class runs after the callback that runs when it becomes ready, not
+ * after all that is ready; but after 64 of them in a row one of another class has its turn. One of
+ * the low class runs when nothing else is ready, one at a time; but one in 10 ms, or a turn if those
+ * last longer, runs in any case. Within a class the order is that of cio_call_soon(). The first
+ * class other than CIO_PRIORITY_NORMAL in a loop makes room for two lists, and from then on every
+ * call becoming ready costs some nanoseconds more. No asyncio counterpart.
+ *
+ * Returns 0; -EINVAL for NULLs or a priority that is none of enum cio_priority; CIO_ESTATE if the
+ * handle is scheduled; CIO_ECLOSED; -ENOMEM.
+ */
+CIO_API int cio_handle_set_priority(cio_loop *loop, cio_handle *handle, int priority);
 
 /* What is known about a failure that nobody awaits. Valid during the call only. */
 typedef struct cio_exception_context {

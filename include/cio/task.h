@@ -19,6 +19,7 @@ typedef struct cio_task_options {
     bool eager; /* if its loop runs: begin inside the call, until the first wait (eager_start) */
     cio_loop *loop;              /* NULL: the loop that runs in this thread */
     struct cio_context *context; /* runs in it, not in a copy of the current one; outlives it */
+    int priority; /* enum cio_priority; 0: the normal class, whatever that of its creator is */
 } cio_task_options;
 
 /*
@@ -26,8 +27,8 @@ typedef struct cio_task_options {
  * waits. The caller owns the handle: cio_await(), cio_detach() or their kin finish it. arg must
  * outlive the task. The stack is taken when the task first runs; if it cannot be had the task ends
  * with CIO_ENOSTACK. NULL on failure, cio_last_error() says why: CIO_ENOLOOP, -ENOMEM, -EINVAL for
- * a NULL fn or a stack size out of bounds, CIO_ECLOSED, CIO_ESHADOWSTACK; fn then was not called
- * and will not be.
+ * a NULL fn, a stack size out of bounds or a priority that is none, CIO_ECLOSED, CIO_ESHADOWSTACK;
+ * fn then was not called and will not be.
  */
 CIO_API cio_task *cio_create_task(cio_coroutine *fn, void *arg);
 CIO_API cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *fn,
@@ -84,6 +85,16 @@ CIO_API int cio_cancelling(const cio_task *task);
  * not delivered yet is forgotten.
  */
 CIO_API int cio_uncancel(cio_task *task);
+
+/*
+ * Puts the task into a class (enum cio_priority, which says what that means for its steps): from the
+ * next time on that it becomes ready. No asyncio counterpart. Returns 0; -EINVAL for NULL, a plain
+ * future or a priority that is none; CIO_ESTATE if it is done; CIO_ECLOSED; -ENOMEM.
+ */
+CIO_API int cio_set_priority(cio_task *task, int priority);
+
+/* Its class. CIO_PRIORITY_NORMAL for NULL and plain futures. */
+CIO_API int cio_get_priority(const cio_task *task);
 
 /* Its name (task.get_name), for as long as the task lives and is not renamed. "?" for NULL. */
 CIO_API const char *cio_get_name(const cio_task *task);

@@ -156,6 +156,7 @@ static void run(void *context, cio_callback *fn, void *arg, const void *hint)
     const cio_task *task = cio__task_of_step(fn, arg);
     int64_t began_ns = cio__now_ns(loop);
     note_begin(loop->debug, fn, task, began_ns);
+    loop->counts.plain++; /* what it is beyond that is counted where it is called */
     cio__call(fn, arg, hint);
     if (likely(cio__running == loop)) /* else it forked, and we are the child */
         note_end(loop, task, began_ns);
@@ -193,7 +194,7 @@ static int turn_on(cio_loop *loop)
     __atomic_store_n(&loop->careful, true, __ATOMIC_RELEASE);
     loop->quick_tasks = NULL;
     loop->run_turns = run_debugged;
-    loop->until_check = 0;
+    cio__stop_by(loop, 0);
     cio__service_nudge();
     return 0;
 }
@@ -205,7 +206,7 @@ static void turn_off(cio_loop *loop)
     __atomic_store_n(&loop->careful, loop->closed, __ATOMIC_RELEASE);
     loop->quick_tasks = loop->tasks;
     loop->run_turns = loop->run_usually;
-    loop->until_check = 0;
+    cio__stop_by(loop, 0);
     if (!cio__loop_inherited(loop))
         cio__service_end();
 }

@@ -61,13 +61,15 @@ static void init(struct cio__file *file, int fd)
     cio__ring_init(&file->waits[CIO__WRITE]);
 }
 
-static struct cio__file *make_block(struct cio__files *files, size_t block)
+static struct cio__file *make_block(cio_loop *loop, size_t block)
 {
+    struct cio__files *files = &loop->files;
     struct cio__file *made = cio__alloc(CIO__FILES_A_BLOCK * sizeof *made);
     if (!made)
         return NULL;
     for (int i = 0; i < CIO__FILES_A_BLOCK; i++)
         init(&made[i], (int)block * CIO__FILES_A_BLOCK + i);
+    cio__want_attention(loop); /* perhaps the first thing that can be late */
     return files->blocks[block] = made;
 }
 
@@ -79,7 +81,7 @@ struct cio__file *cio__file_get(cio_loop *loop, int fd)
     if (!loop->os->ops->is_open(loop->os, fd))
         return NULL; /* the table is not grown for a number that is no descriptor */
     size_t block = (size_t)fd / CIO__FILES_A_BLOCK;
-    if (!make_room(&loop->files, block) || !make_block(&loop->files, block))
+    if (!make_room(&loop->files, block) || !make_block(loop, block))
         return NULL;
     return cio__file_find(loop, fd);
 }

@@ -30,7 +30,7 @@ int cio_call_soon(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *ar
     if (rc < 0)
         return rc;
     fill(loop, handle, fn, arg);
-    cio__ready_push(&loop->ready, handle);
+    cio__ready_push_last(&loop->ready, handle);
     return 0;
 }
 
@@ -40,7 +40,21 @@ int cio__call_at_ns(cio_loop *loop, cio_handle *handle, int64_t when_ns)
     handle->when_ns = when_ns;
     int rc = cio__timers_add(&loop->timers, handle);
     if (rc == 0 && handle->slot == 0)
-        loop->until_check = 0;
+        cio__stop_by(loop, 0);
+    return rc;
+}
+
+int cio_handle_set_priority(cio_loop *loop, cio_handle *handle, int priority)
+{
+    if (!loop || !handle || cio__check_priority(priority) < 0)
+        return -EINVAL;
+    if (loop->closed)
+        return CIO_ECLOSED;
+    if (cio__handle_state(handle) != CIO__IDLE)
+        return CIO_ESTATE;
+    int rc = priority == CIO_PRIORITY_NORMAL ? 0 : cio__lanes_use_classes(loop);
+    if (rc == 0)
+        handle->priority = (int8_t)priority;
     return rc;
 }
 

@@ -33,6 +33,7 @@ static void wake(cio_loop *loop)
     if (!__atomic_compare_exchange_n(&loop->inbox.sleep, &sleeping, CIO__BEING_WOKEN, false,
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
+    __atomic_fetch_add(&loop->counts.shown.wakes, 1, __ATOMIC_RELAXED);
     loop->os->ops->wake(loop->os);
     __atomic_store_n(&loop->inbox.sleep, CIO__AWAKE, __ATOMIC_RELEASE);
 }
@@ -105,11 +106,13 @@ static cio_handle *reversed(cio_handle *newest)
 static void take(cio_loop *loop, cio_handle *leave)
 {
     cio_handle *newest = __atomic_exchange_n(&loop->inbox.newest, leave, __ATOMIC_ACQUIRE);
-    for (cio_handle *handle = reversed(newest); handle;) {
+    uint64_t n = 0;
+    for (cio_handle *handle = reversed(newest); handle; n++) {
         cio_handle *next = handle->next;
         cio__ready_push(&loop->ready, handle);
         handle = next;
     }
+    cio__count(&loop->counts.shown.posts, n);
 }
 
 void cio__inbox_drain(cio_loop *loop)

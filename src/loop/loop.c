@@ -1,6 +1,7 @@
 /* A loop's life. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loop/debug.h"
@@ -10,6 +11,7 @@
 #include "os/memory.h"
 
 #define STACK_DEFAULT ((size_t)64 * 1024)
+#define TURN_BUDGET_NS 1000000
 
 _Thread_local cio_loop *cio__running;
 
@@ -25,9 +27,12 @@ static void forget_in_child(void)
 {
     fork_generation++;
     cio__signals_forget_in_child();
-    if (cio__running)
-        cio__running->until_check = 0; /* the turn that forked is this loop's last in the child */
+    if (cio__running) { /* the turn that forked is this loop's last in the child */
+        cio__running->check_at = 0;
+        cio__set_stop_at(cio__running, cio__running->turn_end);
+    }
     cio__running = NULL;
+    cio__ticker_forget();
     pthread_mutex_init(&loops_lock, NULL); /* another thread of the parent may have held it */
 }
 
@@ -74,6 +79,8 @@ static int check_options(const cio_loop_options *options)
 {
     if (!cio__backend(options->backend))
         return -EINVAL;
+    if (!(options->turn_budget >= 0)) /* nor NaN */
+        return -EINVAL;
     size_t size = options->stack_size;
     return size && (size < CIO__STACK_LEAST || size > CIO__STACK_MOST) ? -EINVAL : 0;
 }
@@ -87,6 +94,16 @@ static int open_loop(cio_loop *loop, const cio_loop_options *options)
     if (rc < 0)
         cio__ready_free(&loop->ready);
     return rc;
+}
+
+/* What the loop's option says, or else the environment. */
+static int64_t turn_budget_ns(const cio_loop_options *options)
+{
+    double seconds = options->turn_budget;
+    const char *text = getenv("CIO_TURN_BUDGET");
+    if (seconds == 0 && text)
+        seconds = strtod(text, NULL);
+    return seconds > 0 ? cio__deadline_after_ns(0, seconds) : TURN_BUDGET_NS;
 }
 
 cio_loop *cio_loop_new(const cio_loop_options *options)
@@ -110,6 +127,8 @@ cio_loop *cio_loop_new(const cio_loop_options *options)
     loop->stack_size = options->stack_size ? options->stack_size : STACK_DEFAULT;
     loop->check_every = 1;
     loop->run_usually = loop->run_turns = cio__run_callbacks;
+    loop->turn_budget_ns = turn_budget_ns(options);
+    loop->turn_end = CIO__FIRST_POSITION;
     loop->fork_generation = fork_generation;
     loop->references = 1;
     loop->thread = cio__thread_number();
@@ -135,23 +154,30 @@ static void drop_timers(cio_loop *loop)
     cio__timers_free(&loop->timers);
 }
 
-static void drop_ready(cio_loop *loop)
+static void drop_ready(cio_loop *loop, struct cio__ready *ready)
 {
-    struct cio__ready *ready = &loop->ready;
     void (*dropped)(cio_handle *) = __atomic_load_n(&loop->dropped, __ATOMIC_ACQUIRE);
     if (cio__loop_inherited(loop))
         dropped = NULL; /* those who would hear of it are in the parent process */
     while (!cio__ready_empty(ready)) {
-        if (ready->head == ready->tail)
-            cio__ready_refill(ready);
-        cio_handle *handle = ready->slots[ready->head++ & ready->mask];
+        cio_handle *handle = cio__ready_take(ready);
         if (!handle)
             continue;
+        handle->lane = CIO__LANE_READY;
         drop(handle);
         if (dropped)
             dropped(handle);
     }
     cio__ready_free(ready);
+}
+
+static void drop_all_ready(cio_loop *loop)
+{
+    drop_ready(loop, &loop->ready);
+    if (!loop->lanes.open)
+        return;
+    drop_ready(loop, &loop->lanes.front);
+    drop_ready(loop, &loop->lanes.low);
 }
 
 int cio_loop_close(cio_loop *loop)
@@ -168,9 +194,11 @@ int cio_loop_close(cio_loop *loop)
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELEASE);
     __atomic_store_n(&loop->careful, true, __ATOMIC_RELEASE);
     cio__inbox_close(loop);
+    if (!cio__loop_inherited(loop))
+        cio__ticker_leave(loop);
     cio__files_free(loop);
     drop_timers(loop);
-    drop_ready(loop);
+    drop_all_ready(loop);
     if (!cio__loop_inherited(loop))
         cio__ties_cut(loop); /* after the calls: one that was never begun may be waited for */
     loop->os->ops->close(loop->os);

@@ -5,11 +5,14 @@
 #ifndef CIO_LOOP_LOOP_H
 #define CIO_LOOP_LOOP_H
 
+#include <cio/counters.h>
 #include <cio/error.h>
 #include <cio/loop.h>
 
 #include "loop/files.h"
+#include "loop/lanes.h"
 #include "loop/ready.h"
+#include "loop/ticker.h"
 #include "loop/ties.h"
 #include "loop/timers.h"
 #include "loop/vars.h"
@@ -32,27 +35,60 @@ enum cio__handle_state {
     CIO__WATCH = 8,    /* a bit: stays with its descriptor after the call */
 };
 
+/*
+ * What is counted where it happens; the rest of cio_loop_counters follows from what the loop keeps
+ * anyway. Loop's thread only, but for .wakes and .shown.
+ */
+struct cio__counts {
+    uint64_t canceled; /* places of the ready ring that were found empty */
+    uint64_t plain;    /* callbacks that were no step of a task */
+    uint64_t called;   /* steps of tasks that were not reached by way of the ring */
+    uint64_t alone;    /* turns that were counted without being made */
+    struct cio_loop_counters shown;
+};
+
 /* How the loop looks to other threads. */
 enum cio__sleep { CIO__AWAKE = 0, CIO__ASLEEP = 1, CIO__BEING_WOKEN = 2 };
 
 struct cio_loop {
     struct cio__ready ready;
+
+    /*
+     * Positions of the ready ring. Callbacks run without a question up to stop_at, which is where
+     * the turn ends or the clock is to be asked, whichever comes first; 0, which the ticker and
+     * those who want attention write, stops after the callback that runs.
+     */
+    uint64_t stop_at;  /* atomic: the ticker's thread writes it */
+    uint64_t turn_end; /* where the ring ended when the turn began */
+    uint64_t check_at; /* what stands there waits for a look at the clock, and maybe the kernel */
+    uint64_t turns;
+
     struct cio__timers timers;
     struct cio__os *os;
 
-    /* How many more callbacks may run before the clock, and perhaps the kernel, is asked. */
-    int until_check;
-    int check_every;
+    /* The last look at the clock, and the next. */
+    uint64_t planned; /* check_at as it was meant; the difference is turns not made: see alone() */
+    uint64_t looked;  /* cio__ran() at the last look */
+    uint32_t check_every;
+    uint32_t quick_in_row; /* callbacks since the last sleep that took no time worth speaking of */
     int64_t checked_ns;
+    int64_t looked_before_ns; /* the look before that */
     int64_t polled_ns;
+    int64_t shown_ns; /* when the counters were last brought up to date */
+    int64_t turn_budget_ns;
+
+    struct cio__lanes lanes;
+    struct cio__ticking ticking;
+    struct cio__counts counts;
 
     int calls_in_a_row; /* system calls of tasks that succeeded without a wait between */
 
     bool running; /* atomic: other threads ask */
     bool stopping;
-    bool closed;  /* atomic: the same */
-    bool careful; /* atomic: closed or in debug mode: calls are to be checked */
-    int thread;   /* atomic: the number of the one that made or last ran it */
+    bool look_at_end; /* of this turn: somebody asked for attention */
+    bool closed;      /* atomic: the same */
+    bool careful;     /* atomic: closed or in debug mode: calls are to be checked */
+    int thread;       /* atomic: the number of the one that made or last ran it */
     unsigned fork_generation;
     uint64_t id; /* of no other loop, earlier or later; never 0 */
 
@@ -77,8 +113,7 @@ struct cio_loop {
     void *exception_arg;
     bool in_exception_handler;
 
-    uint32_t turn_end; /* where the ready ring ended when the turn began */
-    uint32_t runs;     /* cio_run_forever()'s, the present one included */
+    uint32_t runs; /* cio_run_forever()'s, the present one included */
 
     /* The floor above: what it keeps for this loop, how it runs handles and is told of the end. */
     struct cio__tasks *tasks;
@@ -87,6 +122,7 @@ struct cio_loop {
     void (*run_turns)(struct cio_loop *loop); /* an instance of cio__run_turns() */
     void (*close_tasks)(struct cio_loop *loop);
     void (*free_tasks)(struct cio_loop *loop);
+    void (*count_tasks)(const struct cio_loop *loop, struct cio_loop_counters *counters);
     size_t stack_size;
 
     /*
@@ -184,6 +220,54 @@ void cio__inbox_awake(cio_loop *loop);
 static inline bool cio__inbox_has_mail(const cio_loop *loop)
 {
     return __atomic_load_n(&loop->inbox.newest, __ATOMIC_RELAXED) != NULL;
+}
+
+/* Counters that other threads may read; only the loop's thread writes them. */
+static inline void cio__show(uint64_t *counter, uint64_t value)
+{
+    __atomic_store_n(counter, value, __ATOMIC_RELAXED);
+}
+
+static inline void cio__count(uint64_t *counter, uint64_t n)
+{
+    cio__show(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n);
+}
+
+/* Brings loop->counts.shown up to date. Loop's thread. */
+void cio__counters_show(cio_loop *loop);
+
+/* How many places of the ready ring were passed, ever. */
+static inline uint64_t cio__ran(const cio_loop *loop)
+{
+    return loop->ready.head - CIO__FIRST_POSITION + loop->lanes.fronted;
+}
+
+/* How many callbacks may run before the loop stops, as a position of the ready ring. */
+static inline uint64_t cio__stop_at(const cio_loop *loop)
+{
+    return __atomic_load_n(&loop->stop_at, __ATOMIC_RELAXED);
+}
+
+static inline void cio__set_stop_at(cio_loop *loop, uint64_t position)
+{
+    __atomic_store_n(&loop->stop_at, position, __ATOMIC_RELAXED);
+}
+
+/* The loop stops after the callback that runs: something may have to go first. Loop's thread. */
+static inline void cio__want_attention(cio_loop *loop)
+{
+    cio__set_stop_at(loop, 0);
+}
+
+/* The loop looks at the clock before it runs what stands there, if not sooner. */
+static inline void cio__stop_by(cio_loop *loop, uint64_t position)
+{
+    if (loop->check_at > position) {
+        loop->planned -= loop->check_at - position;
+        loop->check_at = position;
+    }
+    if (cio__stop_at(loop) > position)
+        cio__set_stop_at(loop, position);
 }
 
 static inline int64_t cio__now_ns(const cio_loop *loop)

@@ -11,8 +11,11 @@
 
 int cio__ready_init(struct cio__ready *ready)
 {
-    *ready = (struct cio__ready){
-        .size = FIRST_CAPACITY, .capacity = FIRST_CAPACITY, .mask = FIRST_CAPACITY - 1};
+    *ready = (struct cio__ready){.size = FIRST_CAPACITY,
+                                 .capacity = FIRST_CAPACITY,
+                                 .mask = FIRST_CAPACITY - 1,
+                                 .head = CIO__FIRST_POSITION,
+                                 .tail = CIO__FIRST_POSITION};
     ready->overflow_end = &ready->overflow;
     ready->slots = cio__alloc(FIRST_CAPACITY * sizeof *ready->slots);
     return ready->slots ? 0 : -ENOMEM;
@@ -24,6 +27,12 @@ void cio__ready_free(struct cio__ready *ready)
     ready->slots = NULL;
 }
 
+void cio__ready_settle(struct cio__ready *ready)
+{
+    bool routed = ready->lanes && cio__lanes_route(ready->lanes);
+    ready->capacity = ready->overflow || routed ? 0 : ready->size;
+}
+
 static bool grow(struct cio__ready *ready)
 {
     uint32_t size = ready->size * 2;
@@ -32,26 +41,48 @@ static bool grow(struct cio__ready *ready)
     cio_handle **slots = cio__alloc(size * sizeof *slots);
     if (!slots)
         return false;
-    for (uint32_t i = ready->head; i != ready->tail; i++)
+    for (uint64_t i = ready->head; i != ready->tail; i++)
         slots[i & (size - 1)] = ready->slots[i & ready->mask];
     cio__free(ready->slots);
     ready->slots = slots;
-    ready->size = ready->capacity = size;
+    ready->size = size;
     ready->mask = size - 1;
+    cio__ready_settle(ready);
     return true;
 }
 
-void cio__ready_push_slow(struct cio__ready *ready, cio_handle *handle, unsigned watch)
+static uint64_t room(const struct cio__ready *ready)
 {
-    if (!ready->overflow && grow(ready)) {
-        cio__ready_push_as(ready, handle, watch);
+    return ready->size - (ready->tail - ready->head);
+}
+
+uint64_t cio__ready_reserve(struct cio__ready *ready, uint64_t n)
+{
+    while (room(ready) < n && grow(ready))
+        ;
+    return room(ready);
+}
+
+void cio__ready_append(struct cio__ready *ready, cio_handle *handle, unsigned watch)
+{
+    if (!ready->overflow && cio__ready_reserve(ready, 1) > 0) {
+        handle->slot = (uint32_t)ready->tail;
+        cio__handle_set_state(handle, CIO__READY | watch);
+        ready->slots[ready->tail++ & ready->mask] = handle;
         return;
     }
-    ready->capacity = 0;
     handle->next = NULL;
     *ready->overflow_end = handle;
     ready->overflow_end = &handle->next;
+    cio__ready_settle(ready);
     cio__handle_set_state(handle, CIO__OVERFLOW | watch);
+}
+
+void cio__ready_push_slow(struct cio__ready *ready, cio_handle *handle, unsigned watch,
+                          bool hurries)
+{
+    struct cio__ready *ring = ready->lanes ? cio__lanes_ring(ready, handle, hurries) : ready;
+    cio__ready_append(ring, handle, watch);
 }
 
 void cio__ready_refill(struct cio__ready *ready)
@@ -59,12 +90,19 @@ void cio__ready_refill(struct cio__ready *ready)
     cio_handle *handle = ready->overflow;
     ready->overflow = NULL;
     ready->overflow_end = &ready->overflow;
-    ready->capacity = ready->size;
+    cio__ready_settle(ready);
     while (handle) {
         cio_handle *next = handle->next;
-        cio__ready_push_as(ready, handle, cio__handle_state(handle) & CIO__WATCH);
+        cio__ready_append(ready, handle, cio__handle_state(handle) & CIO__WATCH);
         handle = next;
     }
+}
+
+cio_handle *cio__ready_take(struct cio__ready *ready)
+{
+    if (ready->head == ready->tail)
+        cio__ready_refill(ready);
+    return ready->slots[ready->head++ & ready->mask];
 }
 
 static void overflow_remove(struct cio__ready *ready, cio_handle *handle)
@@ -75,12 +113,15 @@ static void overflow_remove(struct cio__ready *ready, cio_handle *handle)
     *place = handle->next;
     if (!*place)
         ready->overflow_end = place;
+    cio__ready_settle(ready);
 }
 
 void cio__ready_remove(struct cio__ready *ready, cio_handle *handle)
 {
+    struct cio__ready *ring = handle->lane ? cio__lanes_ring_of(ready, handle) : ready;
     if ((cio__handle_state(handle) & ~(unsigned)CIO__WATCH) == CIO__OVERFLOW)
-        overflow_remove(ready, handle);
+        overflow_remove(ring, handle);
     else
-        ready->slots[handle->slot & ready->mask] = NULL;
+        ring->slots[handle->slot & ring->mask] = NULL;
+    handle->lane = CIO__LANE_READY;
 }

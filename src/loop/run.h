@@ -14,9 +14,9 @@
 
 /* Handles lie about, and so do the stacks that they point to: have both on their way in time. */
 static inline __attribute__((always_inline)) void cio__prefetch(const struct cio__ready *ready,
-                                                                uint32_t position)
+                                                                uint64_t position)
 {
-    uint32_t behind = ready->tail - position;
+    uint64_t behind = ready->tail - position;
     if (behind <= CIO__PREFETCH_HINTS)
         return;
     if (behind > CIO__PREFETCH_HANDLES)
@@ -29,29 +29,36 @@ static inline __attribute__((always_inline)) void cio__prefetch(const struct cio
     }
 }
 
-/* A turn runs exactly what is queued when it begins; what that queues is for the next one. */
+/*
+ * A turn runs exactly what is queued when it begins; what that queues is for the next one. It may
+ * be stopped on its way, for a look at the clock: see turn.c.
+ */
 static inline __attribute__((always_inline)) void cio__begin_turn(cio_loop *loop)
 {
-    loop->turn_end = loop->ready.tail;
-    loop->until_check -= (int)(loop->turn_end - loop->ready.head);
+    uint64_t end = loop->ready.tail;
+    loop->turn_end = end;
+    loop->turns++;
+    cio__set_stop_at(loop, end < loop->check_at ? end : loop->check_at);
 }
 
 /*
- * Whether the next turn can begin without asking anybody for anything. Whoever wants the loop's
- * attention sets until_check to 0; other threads use the inbox.
+ * Whether, where the loop was to stop, the next turn can begin without asking anybody for anything.
+ * Other threads use the inbox to get attention, or the ticker.
  */
-static inline __attribute__((always_inline)) bool cio__can_go_on(const cio_loop *loop)
+static inline __attribute__((always_inline)) bool cio__can_go_on(const cio_loop *loop,
+                                                                 uint64_t stop_at)
 {
-    return loop->until_check > 0 && loop->ready.head != loop->ready.tail &&
-           !cio__inbox_has_mail(loop);
+    return stop_at != 0 && loop->ready.head < loop->check_at &&
+           loop->ready.head != loop->ready.tail && !cio__inbox_has_mail(loop);
 }
 
 /* The handle that is to run next, NULL if there is none now or it was canceled. */
 static inline __attribute__((always_inline)) cio_handle *cio__peek_ready(cio_loop *loop)
 {
     struct cio__ready *ready = &loop->ready;
-    if (ready->head == loop->turn_end) {
-        if (unlikely(!cio__can_go_on(loop)))
+    uint64_t stop_at = cio__stop_at(loop);
+    if (ready->head >= stop_at) {
+        if (unlikely(!cio__can_go_on(loop, stop_at)))
             return NULL;
         cio__begin_turn(loop);
     }
@@ -66,12 +73,14 @@ static inline __attribute__((always_inline)) void cio__take_ready(cio_loop *loop
     cio__handle_set_state(handle, cio__handle_state(handle) & CIO__WATCH);
 }
 
-/* run(context, fn, arg, hint) is called for each handle; for a callback that is cio__call(). */
+/*
+ * Runs what the turn has left up to where it stops. run(context, fn, arg, hint) is called for each
+ * handle; for a callback that is cio__call().
+ */
 static inline __attribute__((always_inline)) void cio__run_turns(
     cio_loop *loop, void (*run)(void *, cio_callback *, void *, const void *), void *context)
 {
     struct cio__ready *ready = &loop->ready;
-    cio__begin_turn(loop);
     for (;;) {
         cio_handle *handle = cio__peek_ready(loop);
         if (likely(handle != NULL)) {
@@ -80,10 +89,11 @@ static inline __attribute__((always_inline)) void cio__run_turns(
             const void *hint = handle->hint;
             cio__take_ready(loop, handle);
             run(context, fn, arg, hint);
-        } else if (ready->head == loop->turn_end) {
+        } else if (ready->head >= cio__stop_at(loop)) {
             break;
         } else {
             ready->head++; /* canceled */
+            loop->counts.canceled++;
         }
     }
 }

@@ -4,26 +4,22 @@
  * asyncio asks the kernel on every turn. That costs more than a thousand switches, so while there
  * is work the kernel is asked every POLL_INTERVAL_NS only, and the clock, which tells when that is
  * and which timers are due, after a number of callbacks that shrinks to one when they prove slow.
+ * That may be in the middle of a turn, which shows when the turn lasts: see hurry.h. How many
+ * callbacks may go by is trusted only while the ticker interrupts those that prove slow after all.
  */
 #include <errno.h>
 
 #include "loop/debug.h"
+#include "loop/hurry.h"
 #include "loop/run.h"
 
 #define POLL_INTERVAL_NS 250000
-#define CHECK_EVERY_MOST 64 /* callbacks between two looks at the clock, if they are quick */
-#define QUICK_NS 500        /* a callback that takes longer than this on average is not quick */
+#define CHECK_EVERY_MOST 64   /* callbacks between two looks at the clock, if they are quick */
+#define CHECK_EVERY_BLIND 8   /* the same without a ticker */
+#define CHECK_EVERY_FREE 1024 /* the same if there is nothing that could be late */
+#define QUICK_NS 500          /* a callback that takes longer than this on average is not quick */
+#define QUICK_BEFORE_TICKS 16 /* quick callbacks since the last sleep before a ticker is worth it */
 #define EVENTS_A_POLL 64
-
-static void queue_due_timers(cio_loop *loop, int64_t now_ns)
-{
-    struct cio__timers *timers = &loop->timers;
-    while (timers->n && timers->heap[0].when_ns <= now_ns) {
-        cio_handle *handle = timers->heap[0].handle;
-        cio__timers_remove(timers, handle);
-        cio__ready_push(&loop->ready, handle);
-    }
-}
 
 /*
  * An event leads to a record, and that to the task that waits: places that are cold when there are
@@ -45,6 +41,8 @@ static int poll_files(cio_loop *loop, int64_t timeout_ns)
 {
     struct cio__event events[EVENTS_A_POLL];
     int n = loop->os->ops->poll(loop->os, timeout_ns, events, EVENTS_A_POLL);
+    cio__count(&loop->counts.shown.polls, 1);
+    cio__count(&loop->counts.shown.events, n > 0 ? (uint64_t)n : 0);
     for (int i = 0; i < n; i++) {
         prefetch_events(loop, &events[i], n - i);
         cio__file_event(loop, &events[i]);
@@ -52,26 +50,22 @@ static int poll_files(cio_loop *loop, int64_t timeout_ns)
     return n < 0 ? n : 0;
 }
 
-static int64_t time_to_sleep_ns(const cio_loop *loop)
+static int64_t time_to_sleep_ns(const cio_loop *loop, int64_t now_ns)
 {
     int64_t next_ns = cio__timers_next_ns(&loop->timers);
     if (next_ns == CIO__NEVER)
         return CIO__WAIT_FOREVER;
-    int64_t left_ns = next_ns - cio__now_ns(loop);
-    return left_ns > 0 ? left_ns : 0;
+    return next_ns > now_ns ? next_ns - now_ns : 0;
 }
 
 /* Nothing is ready: sleep until something is. */
-static int sleep_in_poll(cio_loop *loop)
+static int sleep_in_poll(cio_loop *loop, int64_t timeout_ns)
 {
-    int64_t timeout_ns = time_to_sleep_ns(loop);
-    if (timeout_ns == 0)
-        return poll_files(loop, 0);
     if (loop->finds_deadlocks && loop->timers.n <= 1 && cio__nothing_will_wake(loop)) {
         loop->stuck = true;
         return cio_stop(loop);
     }
-
+    cio__counters_show(loop);
     if (!cio__inbox_sleep(loop))
         timeout_ns = 0;
     bool hooked = timeout_ns != 0 && loop->poll_release;
@@ -85,57 +79,146 @@ static int sleep_in_poll(cio_loop *loop)
     return rc;
 }
 
+/* Whether there is something that could be late: a timer that anybody waits for, or a file. */
+static bool at_stake(const cio_loop *loop)
+{
+    const struct cio__timers *timers = &loop->timers;
+    return loop->files.n_blocks > 0 || timers->n > 1 ||
+           (timers->n == 1 && !cio__is_low(timers->heap[0].handle));
+}
+
+/* How many callbacks may go by without a look at the clock, if the last ones were quick. */
+static uint32_t most_unchecked(cio_loop *loop)
+{
+    if (!at_stake(loop))
+        return CHECK_EVERY_FREE;
+    if (cio__ticker_is_on(&loop->ticking) || loop->turn_budget_ns == CIO__NEVER)
+        return CHECK_EVERY_MOST;
+    if (loop->quick_in_row < QUICK_BEFORE_TICKS)
+        return 1;
+    return cio__ticker_start(loop) ? CHECK_EVERY_MOST : CHECK_EVERY_BLIND;
+}
+
+static void plan_check(cio_loop *loop, uint32_t callbacks)
+{
+    loop->counts.alone += loop->planned - loop->check_at;
+    loop->check_every = callbacks;
+    loop->check_at = loop->planned = loop->ready.head + callbacks;
+    loop->looked = cio__ran(loop);
+}
+
 /* After a look at the clock: how many callbacks until the next. */
 static void plan_next_check(cio_loop *loop, int64_t now_ns)
 {
-    int ran = loop->check_every - loop->until_check;
-    bool quick = now_ns - loop->checked_ns <= (int64_t)ran * QUICK_NS;
-    if (!quick)
-        loop->check_every = 1;
-    else if (loop->check_every < CHECK_EVERY_MOST)
-        loop->check_every *= 2;
-    loop->until_check = loop->check_every;
-    loop->checked_ns = now_ns;
+    uint64_t ran = cio__ran(loop) - loop->looked + (loop->planned - loop->check_at);
+    uint32_t every = loop->check_every;
+    if (now_ns - loop->checked_ns > (int64_t)(ran * QUICK_NS)) {
+        every = 1;
+        loop->quick_in_row = 0;
+    } else {
+        uint32_t most = most_unchecked(loop);
+        loop->quick_in_row += (uint32_t)ran;
+        every = every * 2 < most ? every * 2 : most;
+    }
+    plan_check(loop, every);
 }
 
-static int check_clock(cio_loop *loop)
+static int64_t look_at_clock(cio_loop *loop)
 {
     int64_t now_ns = cio__now_ns(loop);
-    int rc = 0;
-    if (now_ns - loop->polled_ns >= POLL_INTERVAL_NS) {
-        rc = poll_files(loop, 0);
-        loop->polled_ns = now_ns;
-    }
-    queue_due_timers(loop, now_ns);
     plan_next_check(loop, now_ns);
+    loop->looked_before_ns = loop->checked_ns;
+    loop->checked_ns = now_ns;
+    return now_ns;
+}
+
+static int poll_at_times(cio_loop *loop, int64_t now_ns)
+{
+    if (now_ns - loop->polled_ns < POLL_INTERVAL_NS)
+        return 0;
+    loop->polled_ns = now_ns;
+    cio__counters_show(loop);
+    return poll_files(loop, 0);
+}
+
+/* Between two turns. */
+static int check_clock(cio_loop *loop)
+{
+    int64_t now_ns = look_at_clock(loop);
+    int rc = poll_at_times(loop, now_ns);
+    cio__queue_due_timers(loop, now_ns);
+    cio__lanes_serve_low(loop);
     return rc;
 }
 
 static int wait_for_work(cio_loop *loop)
 {
-    int rc = sleep_in_poll(loop);
+    int64_t began_ns = cio__now_ns(loop);
+    int64_t timeout_ns = time_to_sleep_ns(loop, began_ns);
+    int rc = timeout_ns ? sleep_in_poll(loop, timeout_ns) : poll_files(loop, 0);
     int64_t now_ns = cio__now_ns(loop);
-    queue_due_timers(loop, now_ns);
-    loop->polled_ns = loop->checked_ns = now_ns;
-    loop->until_check = loop->check_every = 1;
+    if (timeout_ns) {
+        cio__count(&loop->counts.shown.sleeps, 1);
+        cio__count(&loop->counts.shown.poll_ns, (uint64_t)(now_ns - began_ns));
+    }
+    cio__queue_due_timers(loop, now_ns);
+    loop->polled_ns = loop->checked_ns = loop->looked_before_ns = now_ns;
+    loop->quick_in_row = 0;
+    plan_check(loop, 1);
     return rc;
 }
 
-static int gather_work(cio_loop *loop)
+/* The turn was stopped on its way. Mail is left for its end, as are files that none hurries for. */
+static int go_on(cio_loop *loop)
+{
+    int rc = 0;
+    loop->look_at_end |= cio__stop_at(loop) == 0;
+    int64_t now_ns = look_at_clock(loop);
+    if (loop->look_at_end)
+        cio__stop_by(loop, loop->turn_end);
+    if (loop->lanes.classes)
+        rc = poll_at_times(loop, now_ns);
+    if (loop->turn_budget_ns != CIO__NEVER)
+        cio__hurry(loop, now_ns);
+    if (!loop->lanes.hurry)
+        cio__lanes_serve_high(loop);
+    cio__set_stop_at(loop, loop->turn_end < loop->check_at ? loop->turn_end : loop->check_at);
+    cio__hurry_turn_resumes(loop);
+    return rc;
+}
+
+static int make_ready(cio_loop *loop)
 {
     if (unlikely(cio__inbox_has_mail(loop)))
         cio__inbox_drain(loop);
     if (unlikely(loop->ready.overflow))
         cio__ready_refill(&loop->ready);
-    if (cio__ready_empty(&loop->ready) && !loop->stopping)
-        return wait_for_work(loop);
     if (unlikely(loop->stopping)) {
         loop->polled_ns = 0; /* the last turn still sees what is ready */
         int rc = check_clock(loop);
-        loop->until_check = 0; /* and no other follows it */
+        loop->check_at = loop->planned = 0; /* and no other follows it */
         return rc;
     }
-    return loop->until_check <= 0 ? check_clock(loop) : 0;
+    if (cio__ready_empty(&loop->ready) && cio__lanes_empty(&loop->lanes))
+        return wait_for_work(loop);
+    if (loop->ready.head >= loop->check_at || cio__stop_at(loop) == 0)
+        return check_clock(loop);
+    cio__lanes_serve_low(loop);
+    return 0;
+}
+
+/* Asks whoever may have something to do, and begins a turn or goes on with one. */
+static int gather_work(cio_loop *loop)
+{
+    if (loop->ready.head < loop->turn_end)
+        return go_on(loop);
+    cio__hurry_turn_ends(loop);
+    loop->look_at_end = false;
+    int rc = make_ready(loop);
+    cio__lanes_serve_high(loop);
+    cio__begin_turn(loop);
+    cio__hurry_turn_begins(loop);
+    return rc;
 }
 
 static void call(void *context, cio_callback *fn, void *arg, const void *hint)
@@ -146,7 +229,9 @@ static void call(void *context, cio_callback *fn, void *arg, const void *hint)
 
 void cio__run_callbacks(cio_loop *loop)
 {
+    uint64_t before = cio__ran(loop) - loop->counts.canceled;
     cio__run_turns(loop, call, NULL);
+    loop->counts.plain += cio__ran(loop) - loop->counts.canceled - before;
 }
 
 static int check_run(const cio_loop *loop)
@@ -160,29 +245,50 @@ static int check_run(const cio_loop *loop)
     return loop->running || cio__running ? CIO_ERUNNING : 0;
 }
 
-static int run_forever(cio_loop *loop)
+static void begin_run(cio_loop *loop)
 {
-    int rc = 0;
     __atomic_store_n(&loop->thread, cio__thread_number(), __ATOMIC_RELEASE);
-    loop->run_frame = __builtin_frame_address(0);
     __atomic_store_n(&loop->running, true, __ATOMIC_RELEASE);
     loop->runs++;
-    loop->until_check = 0;
     loop->polled_ns = 0;
+    loop->turn_end = loop->ready.head; /* an earlier run may have failed in the middle of a turn */
+    cio__stop_by(loop, 0);
     cio__running = loop;
-    for (;;) {
+}
+
+static void end_run(cio_loop *loop)
+{
+    loop->stopping = false;
+    __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
+    cio__running = NULL;
+    cio__ticker_stop(loop);
+    cio__counters_show(loop);
+}
+
+/* A callback forked, and we are the child: what was ready when the turn began still runs. */
+static int finish_turn_in_child(cio_loop *loop)
+{
+    while (loop->ready.head < loop->turn_end) {
+        cio__set_stop_at(loop, loop->turn_end);
+        loop->run_turns(loop);
+    }
+    return CIO_EFORKED;
+}
+
+static int run_forever(cio_loop *loop)
+{
+    int rc;
+    loop->run_frame = __builtin_frame_address(0);
+    begin_run(loop);
+    do {
         rc = gather_work(loop);
         if (unlikely(rc < 0))
             break;
         loop->run_turns(loop);
         if (unlikely(cio__running != loop))
-            return CIO_EFORKED; /* a callback forked, and we are the child */
-        if (unlikely(loop->stopping))
-            break;
-    }
-    loop->stopping = false;
-    __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
-    cio__running = NULL;
+            return finish_turn_in_child(loop);
+    } while (likely(!loop->stopping) || loop->ready.head < loop->turn_end);
+    end_run(loop);
     return rc;
 }
 
@@ -206,6 +312,6 @@ int cio_stop(cio_loop *loop)
     if (rc < 0)
         return rc;
     loop->stopping = true;
-    loop->until_check = 0;
+    cio__stop_by(loop, 0);
     return 0;
 }

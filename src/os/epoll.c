@@ -178,6 +178,7 @@ static void epoll_os_wake(struct cio__os *os)
 
 const struct cio__os_ops cio__epoll_backend = {
     .name = "epoll",
+    .real_time = true,
     .open = epoll_os_open,
     .close = epoll_os_close,
     .now_ns = cio__kernel_now_ns,

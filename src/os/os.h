@@ -42,6 +42,7 @@ struct cio__os {
 
 struct cio__os_ops {
     const char *name;
+    bool real_time; /* its clock goes on while callbacks run, and may be watched by a thread */
 
     int (*open)(struct cio__os **ret_os);
     void (*close)(struct cio__os *os);

@@ -81,3 +81,34 @@ int cio_set_name(cio_task *task, const char *name)
 {
     return task && task->is_task && name ? cio__set_name(task, name) : -EINVAL;
 }
+
+void cio__count_tasks(const cio_loop *loop, cio_loop_counters *shown)
+{
+    const struct cio__tasks *tasks = loop->tasks;
+    uint64_t free = tasks->stacks.warm_count + tasks->stacks.cold_count;
+    cio__show(&shown->tasks, tasks->live);
+    cio__show(&shown->tasks_created, tasks->last_id);
+    cio__show(&shown->tasks_finished, tasks->last_id - tasks->live);
+    cio__show(&shown->stacks, tasks->stacks.made - free);
+    cio__show(&shown->stacks_free, free);
+}
+
+int cio_set_priority(cio_task *task, int priority)
+{
+    if (!task || !task->is_task || cio__check_priority(priority) < 0)
+        return -EINVAL;
+    if (task->state != CIO__PENDING)
+        return CIO_ESTATE;
+    cio_loop *loop = task->step.loop;
+    if (loop->closed)
+        return CIO_ECLOSED;
+    int rc = priority == CIO_PRIORITY_NORMAL ? 0 : cio__lanes_use_classes(loop);
+    if (rc == 0)
+        task->step.priority = (int8_t)priority;
+    return rc;
+}
+
+int cio_get_priority(const cio_task *task)
+{
+    return task && task->is_task ? task->step.priority : CIO_PRIORITY_NORMAL;
+}

@@ -136,6 +136,7 @@ struct cio__tasks *cio__tasks_of(cio_loop *loop)
     loop->tasks = tasks;
     loop->quick_tasks = cio_get_debug(loop) ? NULL : tasks;
     cio__set_run_turns(loop, cio__run_with_tasks);
+    loop->count_tasks = cio__count_tasks;
     loop->close_tasks = close_tasks;
     loop->free_tasks = free_tasks;
     return tasks;

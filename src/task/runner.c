@@ -119,7 +119,7 @@ static bool end_all(cio_loop *loop)
     stuck |= end_all_tasks(loop);
     if (loop->end_threads)
         loop->end_threads(loop);
-    if (!cio__ready_empty(&loop->ready)) {
+    if (!cio__ready_empty(&loop->ready) || !cio__lanes_empty(&loop->lanes)) {
         cio_stop(loop);
         cio_run_forever(loop);
     }

@@ -23,7 +23,7 @@ struct cio__slab {
 
 void cio__stacks_init(struct cio__stacks *stacks, cio_loop *loop, size_t size)
 {
-    *stacks = (struct cio__stacks){.loop = loop};
+    *stacks = (struct cio__stacks){.loop = loop, .trimmer.priority = CIO_PRIORITY_LOW};
     size_t page = cio__page_size();
     stacks->size = (size + page - 1) / page * page;
 }
@@ -110,6 +110,8 @@ static bool add_slab(struct cio__stacks *stacks)
         slab->stacks[i].next = stacks->cold;
         stacks->cold = &slab->stacks[i];
     }
+    stacks->cold_count += SLAB_STACKS;
+    stacks->made += SLAB_STACKS;
     return true;
 }
 
@@ -119,6 +121,7 @@ static struct cio__stack *take_single(struct cio__stacks *stacks, size_t size)
     if (!slab)
         return NULL;
     enlist(&stacks->singles, slab);
+    stacks->made++;
     return &slab->stacks[0];
 }
 
@@ -128,6 +131,7 @@ static struct cio__stack *take_cold(struct cio__stacks *stacks)
         return NULL;
     struct cio__stack *stack = stacks->cold;
     stacks->cold = stack->next;
+    stacks->cold_count--;
     return stack;
 }
 
@@ -153,6 +157,7 @@ void cio__stacks_chill(struct cio__stacks *stacks, size_t n)
 {
     struct cio__stack *before = last_kept(stacks);
     stacks->warm_count -= n;
+    stacks->cold_count += n;
     while (n--) {
         struct cio__stack *stack = before->next;
         before->next = stack->next;
@@ -197,6 +202,7 @@ static void plan_trim(struct cio__stacks *stacks, double delay)
 void cio__stack_give_slow(struct cio__stacks *stacks, struct cio__stack *stack)
 {
     if (stack->single) {
+        stacks->made--;
         free_slab((struct cio__slab *)((char *)stack - offsetof(struct cio__slab, stacks)));
         return;
     }

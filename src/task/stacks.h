@@ -29,6 +29,8 @@ struct cio__stacks {
     struct cio__stack *warm; /* free; its memory is resident; the last used first */
     struct cio__stack *cold; /* free; its memory was never touched or given back */
     size_t warm_count;
+    size_t cold_count;
+    size_t made;        /* of all kinds, in use or free */
     size_t warm_least;  /* how few there were lately: that many were not needed */
     cio_handle trimmer; /* a timer */
     struct cio__slab *slabs;

@@ -70,11 +70,13 @@ static inline __attribute__((always_inline)) void enter(cio_task *task, struct c
 void cio__task_resume(void *task)
 {
     struct cio__resumer here = {.outer = cio__current, .is_loop = false};
+    ((cio_task *)task)->step.loop->counts.called++;
     enter(task, &here);
 }
 
 static void end_before_start(cio_loop *loop, cio_task *task, int rc)
 {
+    loop->counts.plain++;
     finish(loop, task, rc);
     cio__unref_in(loop, task);
 }
@@ -108,6 +110,7 @@ static void begin(void *task)
 {
     struct cio__resumer here = {.outer = cio__current, .is_loop = false};
     cio_task *self = task;
+    self->step.loop->counts.called++;
     if (prepare(self->step.loop, self))
         enter(self, &here);
 }
@@ -122,21 +125,28 @@ bool cio__task_has_begun(const cio_task *task)
     return task->step.fn != begin;
 }
 
+struct runner {
+    struct cio__resumer here;
+    cio_loop *loop;
+};
+
 /* What the loop does with a handle: a task's is switched to right here, see loop/run.h. */
-static inline __attribute__((always_inline)) void run(void *here, cio_callback *fn, void *arg,
+static inline __attribute__((always_inline)) void run(void *context, cio_callback *fn, void *arg,
                                                       const void *hint)
 {
-    if (likely(fn == cio__task_resume) ||
-        (fn == begin && prepare(((cio_task *)arg)->step.loop, arg)))
-        enter(arg, here);
-    else if (fn != begin)
+    struct runner *runner = context;
+    if (likely(fn == cio__task_resume) || (fn == begin && prepare(runner->loop, arg))) {
+        enter(arg, &runner->here);
+    } else if (fn != begin) {
+        runner->loop->counts.plain++;
         cio__call(fn, arg, hint);
+    }
 }
 
 void cio__run_with_tasks(cio_loop *loop)
 {
-    struct cio__resumer here = {.outer = NULL, .is_loop = true};
-    cio__run_turns(loop, run, &here);
+    struct runner runner = {.here = {.outer = NULL, .is_loop = true}, .loop = loop};
+    cio__run_turns(loop, run, &runner);
 }
 
 #if defined(CIO__ASAN) || defined(CIO__TSAN)
@@ -287,10 +297,12 @@ int cio__wait(struct cio__wait *wait)
  */
 static inline bool alone(cio_loop *loop, const cio_task *task)
 {
-    if (!cio__ready_empty(&loop->ready) || loop->until_check <= 1 || cio__inbox_has_mail(loop) ||
-        task->must_cancel || !task->resumer->is_loop)
+    const struct cio__ready *ready = &loop->ready;
+    if (ready->head != ready->tail || ready->capacity == 0 || ready->head + 1 >= loop->check_at ||
+        cio__stop_at(loop) == 0 || cio__inbox_has_mail(loop) || task->must_cancel ||
+        !task->resumer->is_loop)
         return false;
-    loop->until_check--;
+    loop->check_at--;
     return true;
 }
 
@@ -298,7 +310,7 @@ static inline bool alone(cio_loop *loop, const cio_task *task)
 static __attribute__((noinline)) int yield_to_others(cio_loop *loop, cio_task *task)
 {
     task->step.hint = __builtin_frame_address(0);
-    cio__ready_push(&loop->ready, &task->step);
+    cio__ready_push_last(&loop->ready, &task->step);
     leave(loop, task);
     task = cio__current;
     if (unlikely(task->must_cancel)) {
@@ -355,6 +367,8 @@ static int check_create(const cio_task_options *options, const cio_loop *loop, c
         return rc;
     if (!loop->tasks && cio__shadow_stack_is_on())
         return CIO_ESHADOWSTACK;
+    if (cio__check_priority(options->priority) < 0)
+        return -EINVAL;
     if (options->stack_size &&
         (options->stack_size < CIO__STACK_LEAST || options->stack_size > CIO__STACK_MOST))
         return -EINVAL;
@@ -374,7 +388,8 @@ static cio_task *make_with(const cio_task_options *options, cio_loop *loop, cio_
         task->vars = (uintptr_t)options->context | CIO__PLACE_IS_ELSEWHERE;
         cio__vars_are_used();
     }
-    if (options->name && cio__set_name(task, options->name) < 0) {
+    if ((options->priority && cio_set_priority(task, options->priority) < 0) ||
+        (options->name && cio__set_name(task, options->name) < 0)) {
         cio__vars_empty(&task->vars);
         delist(tasks, task);
         task->references = 1;
@@ -401,7 +416,7 @@ cio_task *cio_create_task_with(const cio_task_options *options, cio_coroutine *f
     if (options->eager && loop == cio__running)
         begin(task);
     else
-        cio__ready_push(&loop->ready, &task->step);
+        cio__ready_push_last(&loop->ready, &task->step);
     return task;
 }
 
@@ -414,6 +429,6 @@ cio_task *cio_create_task(cio_coroutine *fn, void *arg)
     cio_task *task = make(loop->quick_tasks, fn, arg);
     if (unlikely(!task))
         return cio__fail(-ENOMEM);
-    cio__ready_push(&loop->ready, &task->step);
+    cio__ready_push_last(&loop->ready, &task->step);
     return task;
 }

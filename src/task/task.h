@@ -142,6 +142,8 @@ static inline struct cio_future *cio__future_alloc(struct cio__tasks *tasks)
     future->step.fn = NULL;
     future->step.loop = tasks->loop;
     future->step.state = CIO__IDLE;
+    future->step.priority = CIO_PRIORITY_NORMAL;
+    future->step.lane = future->step.unused = 0; /* one store with the two before */
     future->wait = NULL;
     future->stack_size = 0;
     future->cancel_requests = 0;
@@ -241,6 +243,9 @@ static inline cio_task *cio__next_task(const struct cio__tasks *tasks, const cio
 {
     return cio__task_at(tasks, task->place.next);
 }
+
+/* Brings what the counters say of tasks up to date. */
+void cio__count_tasks(const cio_loop *loop, cio_loop_counters *shown);
 
 /* Copies name as the future's. Returns 0 or -ENOMEM. */
 int cio__set_name(struct cio_future *future, const char *name);
