@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "journal.h"
+#include "loop/ticker.h"
 #include "net.h"
 #include "task/task.h"
 #include "texts.h"
@@ -163,6 +164,26 @@ TEST(deadlock_of_a_program_that_knows_its_loop_and_is_alone)
     if (has_threads_of_its_own())
         test_skip("the sanitizer has a thread");
     expect_deadlock(knows_its_loop, NULL);
+}
+
+/* The thread that interrupts busy loops wakes nobody. */
+static int is_busy_before(void *arg)
+{
+    cio_handle timer = CIO_HANDLE_INIT;
+    cio_loop *loop = cio_get_running_loop();
+    cio_call_later(loop, &timer, 1000, cio__task_resume, NULL);
+    for (int i = 0; i < 100000 && !cio__ticker_runs(); i++)
+        cio_yield();
+    assert_true(cio__ticker_runs());
+    cio_handle_cancel(&timer);
+    return waits_for_nobody(arg);
+}
+
+TEST(deadlock_of_a_loop_that_was_busy)
+{
+    if (has_threads_of_its_own() || test_is_slow())
+        test_skip("callbacks are not quick here, or the process has threads of its own");
+    expect_deadlock(is_busy_before, NULL);
 }
 
 TEST(deadlock_in_debug_mode)

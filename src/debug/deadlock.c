@@ -24,6 +24,7 @@
 #include "debug/mode.h"
 #include "debug/stop.h"
 #include "loop/signals.h"
+#include "loop/ticker.h"
 
 static bool is_used(const struct cio__file *file)
 {
@@ -60,7 +61,7 @@ static bool other_threads(void)
     struct stat tasks;
     if (stat("/proc/self/task", &tasks) < 0)
         return true;
-    return tasks.st_nlink > 3u + cio__service_runs();
+    return tasks.st_nlink > 3u + cio__service_runs() + cio__ticker_runs();
 }
 
 /* Those that tell of a fault wake nobody. */

@@ -117,6 +117,14 @@ bool cio__ticker_start(cio_loop *loop)
     return !ticking->failed;
 }
 
+bool cio__ticker_runs(void)
+{
+    pthread_mutex_lock(&lock);
+    bool running = ticker.running;
+    pthread_mutex_unlock(&lock);
+    return running;
+}
+
 void cio__ticker_stop(cio_loop *loop)
 {
     if (!cio__ticker_is_on(&loop->ticking))

@@ -36,6 +36,9 @@ bool cio__ticker_start(cio_loop *loop);
 void cio__ticker_stop(cio_loop *loop);
 void cio__ticker_leave(cio_loop *loop);
 
+/* Whether the process has that thread: it wakes nobody. */
+bool cio__ticker_runs(void);
+
 /* In a forked child there is no such thread. */
 void cio__ticker_forget(void);
 
