@@ -185,5 +185,5 @@ static int run_world(void *arg)
 
 TEST_SLOW(broadcasts_at_random)
 {
-    run_seeds(test_scale(3000), run_world);
+    run_seeds(test_scale(1000), run_world);
 }

@@ -285,5 +285,5 @@ static int run_world(void *arg)
 
 TEST_SLOW(queues_at_random)
 {
-    run_seeds(test_scale(3000), run_world);
+    run_seeds(test_scale(1000), run_world);
 }
