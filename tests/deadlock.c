@@ -629,6 +629,7 @@ static int two_locks_in_two_orders(void *arg)
 TEST(deadlock_of_two_locks_taken_in_two_orders)
 {
     expect_deadlock(two_locks_in_two_orders, NULL);
-    expect_text(kept.details, "^  'one' waiting, cio_lock_acquire");
-    expect_text(kept.details, "^  'two' waiting, cio_lock_acquire");
+    expect_text(kept.details, "^  'one' waiting, cio_lock_acquire: .*'two'$");
+    expect_text(kept.details, "^  'two' waiting, cio_lock_acquire: .*'one'$");
+    expect_text(kept.details, "^  'one' -> 'two' -> 'one'$");
 }
