@@ -445,3 +445,51 @@ TEST(dump_survives_a_context_of_garbage)
 {
     assert_int_equal(run_quiet(parked_on_garbage, NULL), 0);
 }
+
+/* A generator's body waits on a stack of its own. */
+FRAME int sleeps_in_a_generator(cio_generator *self, void *arg)
+{
+    (void)self;
+    int rc = sleeps(arg);
+    KEEP_FRAME();
+    return rc;
+}
+
+FRAME int dumps_in_a_generator(cio_generator *self, void *arg)
+{
+    (void)self, (void)arg;
+    text = dump_text();
+    KEEP_FRAME();
+    return 0;
+}
+
+FRAME int consumes(void *fn)
+{
+    static double seconds = 1000;
+    cio_generator *g = cio_generator_new(*(cio_generator_fn **)fn, &seconds);
+    void *value;
+    int rc = cio_generator_next(g, &value);
+    cio_generator_free(g);
+    return rc;
+}
+
+static int waits_and_runs_in_generators(void *arg)
+{
+    static cio_generator_fn *fns[] = {sleeps_in_a_generator, dumps_in_a_generator};
+    (void)arg;
+    cio_task *waiter = start("waiter", consumes, &fns[0]);
+    cio_yield();
+    cio_task *runner = start("runner", consumes, &fns[1]);
+    cio_await(runner);
+    end(waiter);
+    return 0;
+}
+
+TEST(dump_shows_the_stack_of_a_generator_that_waits_or_runs)
+{
+    assert_int_equal(run_quiet(waits_and_runs_in_generators, NULL), 0);
+    expect_frame(text, "waiter", "sleeps");
+    expect_frame(text, "waiter", "sleeps_in_a_generator");
+    expect_frame(text, "runner", "dumps_in_a_generator");
+    free(text);
+}

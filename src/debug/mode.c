@@ -76,8 +76,8 @@ __attribute__((noinline)) void cio__debug_created(cio_loop *loop, const cio_futu
     if (!trace)
         return;
     uintptr_t fp = (uintptr_t)__builtin_frame_address(0);
-    struct cio__here here = {.frame.sp = fp, .current = cio__running == loop ? cio__current : NULL};
-    uintptr_t end = cio__running == loop ? cio__stack_end(loop, &here) : fp + 2 * sizeof fp;
+    bool runs_here = cio__running == loop;
+    uintptr_t end = runs_here ? cio__stack_end(loop, cio__current, fp) : fp + 2 * sizeof fp;
     cio__backtrace(fp, end, trace->site, CIO__SITE_FRAMES);
 }
 
@@ -258,8 +258,10 @@ int cio__debug_begin(cio_loop *loop, const cio_loop_options *options)
 {
     double slow = options->slow_callback_duration;
     int rc = cio_set_slow_callback_duration(loop, slow != 0 ? slow : SLOW_DEFAULT);
-    if (rc == 0 && (options->debug || asked_for_by_environment()))
+    if (rc == 0 && options->debug)
         rc = cio_set_debug(loop, true);
+    else if (rc == 0 && asked_for_by_environment())
+        cio_set_debug(loop, true); /* a program that did not ask runs without it if need be */
     return rc;
 }
 
@@ -279,10 +281,8 @@ void cio__debug_free(cio_loop *loop)
 /* The caller's stack: a task's of its own loop, or its thread's. */
 static uintptr_t own_stack_end(void)
 {
-    struct cio__here here = {.frame.sp = (uintptr_t)__builtin_frame_address(0),
-                             .current = cio__current};
     if (cio__running)
-        return cio__stack_end(cio__running, &here);
+        return cio__stack_end(cio__running, cio__current, (uintptr_t)__builtin_frame_address(0));
     pthread_attr_t attributes;
     void *bottom = NULL;
     size_t size = 0;

@@ -36,7 +36,7 @@ struct finding {
 };
 
 static struct finding finding;
-static struct cio__snapshot finding_memory;
+static char finding_bytes[CIO__STACK_COPIED] __attribute__((aligned(16)));
 
 /* Without a signal, if the thread is in a system call. The list of loops is held. */
 static bool see_asleep(const cio_loop *loop, const struct cio__debug *debug)
@@ -53,14 +53,14 @@ static bool see_asleep(const cio_loop *loop, const struct cio__debug *debug)
         return false;
     uintptr_t sp = asleep.frame.sp & ~(sizeof sp - 1);
     uintptr_t end = seen.task ? (uintptr_t)stack.top : (uintptr_t)loop->run_frame;
-    if (sp >= end || end - sp > finding_memory.size ||
-        !cio__peek(finding_memory.memory, (const void *)sp, end - sp) ||
+    if (sp < (uintptr_t)stack.bottom || sp >= end || end - sp > sizeof finding_bytes ||
+        !cio__peek(finding_bytes, (const void *)sp, end - sp) ||
         !cio__asleep_still(&asleep, number))
         return false;
     finding.fn = seen.fn;
     memcpy(finding.name, seen.name, sizeof finding.name);
     finding.stack = (struct cio__stack_copy){
-        .frame = asleep.frame, .bytes = finding_memory.memory, .size = end - sp};
+        .frame = asleep.frame, .bytes = finding_bytes, .size = end - sp};
     finding.stack.frame.sp = sp;
     return true;
 }
@@ -75,8 +75,8 @@ static bool see_stopped(const cio_loop *loop, const struct cio__debug *debug, ui
     if (same) {
         finding.fn = debug->fn;
         memcpy(finding.name, debug->name, sizeof finding.name);
-        cio__stack_copy(&finding.stack, here.frame, cio__stack_end(loop, &here),
-                        finding_memory.memory, finding_memory.size);
+        cio__copy_stack_of(&finding.stack, loop, here.current, here.frame, finding_bytes,
+                           sizeof finding_bytes);
     }
     cio__thread_go_on();
     if (!same)
@@ -182,7 +182,6 @@ static void forget_in_child(void)
 {
     pthread_mutex_init(&lock, NULL);
     users = 0; /* the thread is the parent's */
-    finding_memory = (struct cio__snapshot){0};
 }
 
 static void prepare_once(void)
@@ -194,17 +193,13 @@ static void prepare_once(void)
 static int start(void)
 {
     sigset_t all, before;
-    if (cio__snapshot_begin(&finding_memory) < 0)
-        return -ENOMEM;
     __atomic_store_n(&stopping, false, __ATOMIC_RELEASE);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&thread, NULL, serve, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0) {
-        cio__snapshot_free(&finding_memory);
+    if (rc != 0)
         return -EAGAIN;
-    }
     cio__stopping_begin();
     return 0;
 }
@@ -214,7 +209,6 @@ static void end(void)
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
     sem_post(&bell);
     pthread_join(thread, NULL);
-    cio__snapshot_free(&finding_memory);
     cio__stopping_end();
 }
 

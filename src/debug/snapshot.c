@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "debug/asleep.h"
 #include "debug/mode.h"
 #include "task/generator.h"
 
 #define RESERVED ((size_t)1024 * 1024 * 1024) /* of addresses; what is used is less by far */
 #define RESERVED_LEAST ((size_t)1024 * 1024)
-#define STACK_MOST ((size_t)32 * 1024) /* of one stack: what lies further out is cut off */
 
 int cio__snapshot_begin(struct cio__snapshot *snapshot)
 {
@@ -44,37 +45,58 @@ static void *take_low(struct cio__snapshot *snapshot, size_t size)
     return taken;
 }
 
-static void copy_stack(struct cio__snapshot *snapshot, struct cio__stack_copy *copy,
-                       struct cio__frame frame, uintptr_t end)
+static bool lies_in(const struct cio__stack *stack, uintptr_t address)
 {
-    size_t wanted = end > frame.sp ? end - frame.sp + sizeof(uintptr_t) : 0;
-    if (wanted > STACK_MOST)
-        wanted = STACK_MOST;
-    wanted &= ~(sizeof(uintptr_t) - 1);
-    if (wanted > snapshot->high - snapshot->low)
-        wanted = 0;
-    snapshot->high -= wanted;
-    cio__stack_copy(copy, frame, end, snapshot->memory + snapshot->high, wanted);
+    return stack && address >= (uintptr_t)stack->bottom && address < (uintptr_t)stack->top;
 }
 
-static bool lies_on(const struct cio__stack *stack, uintptr_t sp)
+/*
+ * The thread's own stack, up to the loop's frame there. Or it may be one that is not known to us, a
+ * signal's or the program's: the kernel is asked to read it, and says if there is nothing.
+ */
+static void copy_from_thread(struct cio__stack_copy *copy, struct cio__frame frame, uintptr_t end,
+                             char *bytes, size_t room)
 {
-    return stack && sp >= (uintptr_t)stack->bottom && sp < (uintptr_t)stack->top;
+    frame.sp &= ~(sizeof frame.sp - 1);
+    size_t size = end > frame.sp ? end - frame.sp : 0;
+    if (size > room)
+        size = room;
+    if (!cio__peek(bytes, (const void *)frame.sp, size))
+        size = 0;
+    *copy = (struct cio__stack_copy){.frame = frame, .bytes = bytes, .size = size};
 }
 
-/* Where the stack ends that a task stands on: its own, or that of a generator which it runs. */
-static uintptr_t end_of(const cio_loop *loop, const cio_task *task, uintptr_t sp)
+void cio__copy_stack_of(struct cio__stack_copy *copy, const cio_loop *loop, const cio_task *task,
+                        struct cio__frame frame, char *bytes, size_t room)
 {
     const struct cio__stack *stack = task ? task->stack : NULL;
-    if (!lies_on(stack, sp))
-        stack = cio__stack_of(loop, (const void *)sp);
-    return lies_on(stack, sp) ? (uintptr_t)stack->top : 0;
+    if (!lies_in(stack, frame.sp))
+        stack = cio__stack_of(loop, (const void *)frame.sp); /* a generator's */
+    if (lies_in(stack, frame.sp))
+        cio__stack_copy(copy, frame, (uintptr_t)stack->top, bytes, room);
+    else
+        copy_from_thread(copy, frame, (uintptr_t)loop->run_frame, bytes, room);
 }
 
-uintptr_t cio__stack_end(const cio_loop *loop, const struct cio__here *here)
+/* How much it will be is not known before: what was not needed is given back. */
+static void copy_stack(struct cio__snapshot *snapshot, const cio_loop *loop,
+                       struct cio__stack_copy *copy, const cio_task *task, struct cio__frame frame)
 {
-    uintptr_t end = end_of(loop, here->current, here->frame.sp);
-    return end || here->current ? end : (uintptr_t)loop->run_frame;
+    size_t room = snapshot->high - snapshot->low;
+    room = room < CIO__STACK_COPIED ? 0 : CIO__STACK_COPIED;
+    cio__copy_stack_of(copy, loop, task, frame, snapshot->memory + snapshot->low, room);
+    snapshot->high -= copy->size;
+    char *kept = snapshot->memory + snapshot->high;
+    memmove(kept, copy->bytes, copy->size);
+    copy->bytes = kept;
+}
+
+uintptr_t cio__stack_end(const cio_loop *loop, const cio_task *task, uintptr_t address)
+{
+    const struct cio__stack *stack = task ? task->stack : NULL;
+    if (!lies_in(stack, address))
+        stack = cio__stack_of(loop, (const void *)address);
+    return lies_in(stack, address) ? (uintptr_t)stack->top : (uintptr_t)loop->run_frame;
 }
 
 void cio__task_name(const cio_task *task, char *name, size_t size)
@@ -107,8 +129,7 @@ static void see_wait(struct cio__seen_task *seen, const cio_task *task)
 }
 
 static void see_stack(struct cio__snapshot *snapshot, struct cio__seen_task *seen,
-                      const cio_loop *loop, const cio_task *task,
-                      const struct cio__context *context)
+                      const cio_task *task, const struct cio__context *context)
 {
     if (seen->state == CIO__TASK_NEW || !task->stack)
         return;
@@ -116,7 +137,7 @@ static void see_stack(struct cio__snapshot *snapshot, struct cio__seen_task *see
                                .sp = (uintptr_t)context->sp,
                                .fp = (uintptr_t)context->fp,
                                .fp_known = true};
-    copy_stack(snapshot, &seen->stack, frame, end_of(loop, task, frame.sp));
+    copy_stack(snapshot, task->step.loop, &seen->stack, task, frame);
 }
 
 static void see_task(struct cio__snapshot *snapshot, struct cio__seen_loop *loop, cio_task *task)
@@ -132,7 +153,7 @@ static void see_task(struct cio__snapshot *snapshot, struct cio__seen_loop *loop
     seen->state = state_of(task);
     seen->to_be_canceled = task->must_cancel;
     see_wait(seen, task);
-    see_stack(snapshot, seen, loop->loop, task, &task->context);
+    see_stack(snapshot, seen, task, &task->context);
     cio__debug_see(loop->loop, task, &seen->since_ns, seen->site);
 }
 
@@ -153,7 +174,7 @@ static void see_running(struct cio__snapshot *snapshot, struct cio__seen_loop *l
         seen->state = CIO__TASK_RUNNING;
         seen->wait = NULL;
         seen->tale = (struct cio__tale){.task = here->current};
-        copy_stack(snapshot, &seen->stack, here->frame, cio__stack_end(loop->loop, here));
+        copy_stack(snapshot, loop->loop, &seen->stack, here->current, here->frame);
     }
     const struct cio__resumer *resumer = here->current->resumer;
     for (int depth = 0; resumer && resumer->outer && depth < CIO__FRAMES_MOST; depth++) {
@@ -162,7 +183,7 @@ static void see_running(struct cio__snapshot *snapshot, struct cio__seen_loop *l
         if (!seen)
             return;
         seen->state = CIO__TASK_HELD_UP;
-        see_stack(snapshot, seen, loop->loop, outer, &resumer->context);
+        see_stack(snapshot, seen, outer, &resumer->context);
         resumer = outer->resumer;
     }
 }
@@ -201,7 +222,7 @@ void cio__see_loop(struct cio__snapshot *snapshot, cio_loop *loop, const struct 
     if (here && here->current)
         see_running(snapshot, seen, here);
     else if (here)
-        copy_stack(snapshot, &seen->callback, here->frame, cio__stack_end(loop, here));
+        copy_stack(snapshot, loop, &seen->callback, NULL, here->frame);
 }
 
 void cio__see_no_answer(struct cio__snapshot *snapshot, cio_loop *loop, int thread)

@@ -80,7 +80,16 @@ void cio__see_no_answer(struct cio__snapshot *snapshot, cio_loop *loop, int thre
 /* A task's name, also that of one that was never asked for it. */
 void cio__task_name(const cio_task *task, char *name, size_t size);
 
-/* Where the stack ends on which `here` runs. */
-uintptr_t cio__stack_end(const cio_loop *loop, const struct cio__here *here);
+#define CIO__STACK_COPIED ((size_t)64 * 1024) /* what lies further out is cut off */
+
+/*
+ * Copies the stack on which the frame stands, be it the task's, a generator's or, without a task,
+ * the thread's. Its loop stands still.
+ */
+void cio__copy_stack_of(struct cio__stack_copy *copy, const cio_loop *loop, const cio_task *task,
+                        struct cio__frame frame, char *bytes, size_t room);
+
+/* Where the stack of this thread ends that the address lies in; in the loop that runs here. */
+uintptr_t cio__stack_end(const cio_loop *loop, const cio_task *task, uintptr_t address);
 
 #endif
