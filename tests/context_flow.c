@@ -323,6 +323,20 @@ TEST(t24_callbacks_of_a_loop_without_tasks)
     cio_loop_free(loop);
 }
 
+/* What a callback sets ends with it, also where it began with nothing. */
+TEST(t24_a_callback_leaves_nothing_to_the_next)
+{
+    cio_loop *loop = cio_loop_new(NULL);
+    cio_handle first = {0}, second = {0};
+    cio_call_soon(loop, &first, note_var, "first");
+    cio_call_soon(loop, &second, note_var, "second");
+    cio_stop(loop);
+    assert_int_equal(cio_run_forever(loop), 0);
+    assert_string_equal(noted(), "first:- second:-");
+    assert_var("-");
+    cio_loop_free(loop);
+}
+
 static void read_and_note(void *arg)
 {
     char byte;
