@@ -1,9 +1,10 @@
 /* Turns that last too long. */
 #include "loop/hurry.h"
 
-static void count_lateness(struct cio_loop_counters *shown, int64_t late_ns)
+static void count_lateness(struct cio_loop_counters *shown, int64_t when_ns, int64_t now_ns)
 {
-    uint64_t late = late_ns > 0 ? (uint64_t)late_ns : 0;
+    /* A deadline may be any number; the clock is not negative. */
+    uint64_t late = (uint64_t)(now_ns - (when_ns > 0 ? when_ns : 0));
     int bucket = 0;
     while (bucket < CIO_LATENESS_BUCKETS - 1 && late >= (uint64_t)1000 << (2 * bucket))
         bucket++;
@@ -20,7 +21,7 @@ void cio__queue_due_timers(cio_loop *loop, int64_t now_ns)
     uint64_t from = loop->ready.tail;
     while (timers->n && timers->heap[0].when_ns <= now_ns) {
         cio_handle *handle = timers->heap[0].handle;
-        count_lateness(&loop->counts.shown, now_ns - timers->heap[0].when_ns);
+        count_lateness(&loop->counts.shown, timers->heap[0].when_ns, now_ns);
         cio__timers_remove(timers, handle);
         cio__ready_push(&loop->ready, handle);
     }
