@@ -223,6 +223,7 @@ static inline bool cio__inbox_has_mail(const cio_loop *loop)
 }
 
 /* Counters that other threads may read; only the loop's thread writes them. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): it does not see the store */
 static inline void cio__show(uint64_t *counter, uint64_t value)
 {
     __atomic_store_n(counter, value, __ATOMIC_RELAXED);
