@@ -108,6 +108,7 @@ TEST(dump_shows_a_task_in_each_state)
 {
     assert_int_equal(run_quiet(every_state, NULL), 0);
     expect_text(text, "^Loop 1 at 0x[0-9a-f]+ in thread [0-9]+: 7 tasks, [0-9]+ ready, 1 timer$");
+    expect_text(text, "^  [0-9]+ turns, [0-9]+ callbacks, [0-9]+ switches, [0-9]+ polls, ");
     expect_text(text, "^  'Task-1' held up$");
     expect_text(text, "^  'sleeper' sleeping, cio_sleep: (1000|999)\\.[0-9]{3} s to go$");
     expect_text(text, "^  'awaiter' waiting, cio_await: 'sleeper'$");

@@ -2,6 +2,7 @@
 #include "debug/print.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -234,6 +235,22 @@ static void print_task(struct cio__out *out, struct cio__symbols *symbols,
     }
 }
 
+/* Those that tell at a glance whether it works, sleeps, or comes too late. */
+static void print_counters(struct cio__out *out, const cio_loop_counters *counters)
+{
+    uint64_t fired = counters->timers_fired;
+    double late_us = fired ? (double)counters->late_sum_ns / 1e3 / (double)fired : 0;
+    cio__print(out,
+               "  %" PRIu64 " turns, %" PRIu64 " callbacks, %" PRIu64 " switches, %" PRIu64
+               " polls, %.3f s asleep in %" PRIu64 " of them\n",
+               counters->turns, counters->callbacks, counters->switches, counters->polls,
+               (double)counters->poll_ns / 1e9, counters->sleeps);
+    cio__print(out,
+               "  %" PRIu64 " timers fired, late by %.0f us on average, %.0f us at most; %" PRIu64
+               " ready at most\n",
+               fired, late_us, (double)counters->late_max_ns / 1e3, counters->ready_max);
+}
+
 static void print_loop(struct cio__out *out, struct cio__symbols *symbols,
                        const struct cio__seen_loop *loop, int number)
 {
@@ -247,7 +264,7 @@ static void print_loop(struct cio__out *out, struct cio__symbols *symbols,
     cio__print(out, ": %zu task%s, %zu ready, %zu timer%s%s\n", loop->n + loop->omitted,
                loop->n + loop->omitted == 1 ? "" : "s", loop->n_ready, loop->n_timers,
                loop->n_timers == 1 ? "" : "s", loop->thread ? "" : "; it does not run");
-    /* The loop's counters will be printed here. */
+    print_counters(out, &loop->counters);
     if (loop->callback.frame.pc) {
         cio__print(out, "  a callback runs\n");
         cio__print_stack(out, symbols, &loop->callback, 6);

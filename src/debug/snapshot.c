@@ -212,6 +212,7 @@ void cio__see_loop(struct cio__snapshot *snapshot, cio_loop *loop, const struct 
     seen->now_ns = cio__now_ns(loop);
     seen->n_ready = loop->ready.tail - loop->ready.head;
     seen->n_timers = loop->timers.n;
+    cio_loop_get_counters(loop, &seen->counters);
     if (loop->tasks) {
         size_t most = loop->tasks->live + 1; /* should the list be in disorder, this ends */
         for (cio_task *task = cio__oldest_task(loop->tasks); task && most; most--) {

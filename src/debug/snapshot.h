@@ -6,6 +6,8 @@
 #ifndef CIO_DEBUG_SNAPSHOT_H
 #define CIO_DEBUG_SNAPSHOT_H
 
+#include <cio/counters.h>
+
 #include "debug/unwind.h"
 #include "task/task.h"
 #include "task/tell.h"
@@ -43,6 +45,7 @@ struct cio__seen_loop {
     int64_t now_ns;
     size_t n_ready;
     size_t n_timers;
+    cio_loop_counters counters;
     struct cio__stack_copy callback; /* the stack of a plain callback that runs */
     size_t omitted;                  /* tasks for which there was no room */
     size_t n;
