@@ -17,7 +17,7 @@
 #define CHECK_EVERY_MOST 64   /* callbacks between two looks at the clock, if they are quick */
 #define CHECK_EVERY_BLIND 8   /* the same without a ticker */
 #define CHECK_EVERY_FREE 1024 /* the same if there is nothing that could be late */
-#define QUICK_NS 500          /* a callback that takes longer than this on average is not quick */
+#define CHECK_NS 32000        /* looks are not to be further apart than this */
 #define QUICK_BEFORE_TICKS 16 /* quick callbacks since the last sleep before a ticker is worth it */
 #define EVENTS_A_POLL 64
 
@@ -107,20 +107,22 @@ static void plan_check(cio_loop *loop, uint32_t callbacks)
     loop->looked = cio__ran(loop);
 }
 
-/* After a look at the clock: how many callbacks until the next. */
+/* After a look at the clock: how many callbacks until the next. Twice as many, if time allows. */
 static void plan_next_check(cio_loop *loop, int64_t now_ns)
 {
     uint64_t ran = cio__ran(loop) - loop->looked + (loop->planned - loop->check_at);
-    uint32_t every = loop->check_every;
-    if (now_ns - loop->checked_ns > (int64_t)(ran * QUICK_NS)) {
-        every = 1;
-        loop->quick_in_row = 0;
-    } else {
+    uint64_t took_ns = (uint64_t)(now_ns - loop->checked_ns);
+    uint64_t every = (uint64_t)loop->check_every * 2;
+    if (took_ns * every > ran * CHECK_NS)
+        every = took_ns * 2 <= ran * CHECK_NS ? ran * CHECK_NS / took_ns : 1;
+    if (every > 1) {
         uint32_t most = most_unchecked(loop);
         loop->quick_in_row += (uint32_t)ran;
-        every = every * 2 < most ? every * 2 : most;
+        every = every < most ? every : most;
+    } else {
+        loop->quick_in_row = 0;
     }
-    plan_check(loop, every);
+    plan_check(loop, (uint32_t)every);
 }
 
 static int64_t look_at_clock(cio_loop *loop)
