@@ -23,7 +23,7 @@ debug() { # LOG ARGUMENT...
     log=$1
     shift
     timeout 60 "$gdb" -nx -q -batch -iex 'set width 0' -iex 'set height 0' -iex 'set confirm off' \
-        -iex 'set debuginfod enabled off' "$@" >"$log" 2>&1 </dev/null || true
+        -iex 'set print thread-events off' -iex 'set debuginfod enabled off' "$@" >"$log" 2>&1 </dev/null || true
 }
 
 command -v "$gdb" >/dev/null || leave_out "gdb is not installed"
