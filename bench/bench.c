@@ -34,6 +34,8 @@ enum {
 /* clang-format off */
 #define NS(row) {{"time", row, "ns"}}
 #define ECHO_CELL(n, bytes) {#n " " #bytes, ECHO, B_ALL, {{"cpu", "echo-" #n "x" #bytes, "us"}}}
+#define PACED_CELL(n, bytes)                                                                       \
+    {#n " " #bytes, PACED, B_ALL, {{"cpu", "echo-" #n "x" #bytes "-paced", "us"}}}
 
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
@@ -106,6 +108,9 @@ const struct bench benches[] = {
     ECHO_CELL(1000, 64),
     ECHO_CELL(1000, 1024),
     ECHO_CELL(1000, 16384),
+    PACED_CELL(1000, 64),
+    PACED_CELL(1000, 1024),
+    PACED_CELL(1000, 16384),
 };
 /* clang-format on */
 const size_t n_benches = sizeof benches / sizeof benches[0];

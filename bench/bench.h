@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { BENCH_MAX_ROUNDS = 64, BENCH_MAX_METRICS = 3 };
+enum { BENCH_MAX_ROUNDS = 64, BENCH_MAX_METRICS = 3, BENCH_MAX_BENCHES = 128 };
 
 /* A subject is a program beside the runner. One that was not built is skipped with a word. */
 enum subject { CIO, ST, UV, GO, HAND, N_SUBJECTS };
@@ -25,6 +25,7 @@ enum kind {
     PLAIN, /* run the subject with `args`, read its values */
     HEAVY, /* the same, but it takes seconds or gigabytes: at most three rounds */
     ECHO,  /* `args` is "CONNECTIONS BYTES": the subject serves, bench_load measures */
+    PACED, /* the same, at half of the rate that the server by hand was seen to bear */
 };
 
 struct bench {

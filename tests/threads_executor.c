@@ -291,7 +291,7 @@ static int calls_until_refused(void *arg)
     do
         rc = cio_call_threadsafe(NULL, sees_end, NULL);
     while (rc == 0 || rc == CIO_ECANCELED); /* the end of the run may come upon a call */
-    return rc == CIO_ESHUTDOWN ? 0 : -EIO;
+    return rc == CIO_ESHUTDOWN ? 0 : rc;
 }
 
 static int leaves_a_caller(void *arg)
