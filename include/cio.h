@@ -19,10 +19,12 @@
 #include <cio/runner.h>
 #include <cio/signal.h>
 #include <cio/socket.h>
+#include <cio/stream.h>
 #include <cio/sync.h>
 #include <cio/task.h>
 #include <cio/thread.h>
 #include <cio/timeout.h>
+#include <cio/transport.h>
 #include <cio/version.h>
 #include <cio/wait.h>
 #include <cio/waiters.h>

@@ -31,7 +31,9 @@ CIO_BEGIN
     X(CIO_ESHADOWSTACK, -4110, "hardware shadow stacks are on: tasks cannot switch stacks")        \
     X(CIO_EDEADLOCK, -4111, "deadlock: all tasks wait, and nothing is left that could wake one")   \
     X(CIO_EBROKEN, -4112, "the barrier is broken")                                                 \
-    X(CIO_EREENTERED, -4113, "the generator is already executing")
+    X(CIO_EREENTERED, -4113, "the generator is already executing")                                 \
+    X(CIO_EOF, -4114, "the peer ended the stream too early")                                       \
+    X(CIO_ELIMIT, -4115, "no separator within the limit")
 
 enum {
 #define CIO_ERROR_ENUM(name, value, text) name = (value),

@@ -4,18 +4,10 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "task/task.h"
-#include "task/tell.h"
-
-/*
- * A task whose calls always succeed at once would never let another run: after so many of them it
- * yields before the next.
- */
-#define CALLS_IN_A_ROW_MOST 64
+#include "io/channel.h"
 
 /* One call on a descriptor: what it needs to be tried, and to wait. */
 struct call {
-    struct cio__wait wait;
     cio_loop *loop;
     struct cio__file *file;
     enum cio__direction direction;
@@ -48,36 +40,17 @@ static bool may_succeed(const struct call *call)
     return call->file->ready & readiness_of(call);
 }
 
-static void tell_descriptor(const struct cio__wait *wait, struct cio__tale *tale)
-{
-    const struct call *call = (const struct call *)wait;
-    cio__tell(tale, "fd %d to be %s", call->file->fd,
-              call->direction == CIO__READ ? "readable" : "writable");
-}
-
 static int wait_ready(struct call *call)
 {
     static const struct cio__wait_kind kinds[] = {
-        [CIO__READ] = {.name = "cio_wait_readable", .tell = tell_descriptor, .in_ring = true},
-        [CIO__WRITE] = {.name = "cio_wait_writable", .tell = tell_descriptor, .in_ring = true}};
-    call->wait = (struct cio__wait){.kind = &kinds[call->direction]};
-    cio_handle *step = &cio__current->step;
-    int rc = cio__file_wait(call->loop, call->file, call->direction, step);
-    if (unlikely(rc < 0))
-        return rc;
-    rc = cio__wait(&call->wait);
-    cio__ring_remove(&step->waiting);
-    if (unlikely(call->generation != call->file->generation))
-        return rc < 0 ? rc : -EBADF; /* closed while we waited */
-    return rc;
+        [CIO__READ] = {.name = "cio_wait_readable", .tell = cio__tell_file, .in_ring = true},
+        [CIO__WRITE] = {.name = "cio_wait_writable", .tell = cio__tell_file, .in_ring = true}};
+    return cio__await_file(call->loop, call->file, call->direction, &kinds[call->direction]);
 }
 
 static int be_fair(struct call *call)
 {
-    if (likely(++call->loop->calls_in_a_row < CALLS_IN_A_ROW_MOST))
-        return 0;
-    call->loop->calls_in_a_row = 0;
-    int rc = cio_yield();
+    int rc = cio__be_fair(call->loop);
     if (rc == 0 && call->generation != call->file->generation)
         return -EBADF;
     return rc;
@@ -91,7 +64,6 @@ static int prepare(struct call *call)
 {
     if (likely(may_succeed(call)))
         return be_fair(call);
-    call->loop->calls_in_a_row = 0;
     return wait_ready(call);
 }
 

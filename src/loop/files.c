@@ -115,6 +115,7 @@ void cio__file_renew(cio_loop *loop, struct cio__file *file)
     file->ready = BOTH;
     file->owned_in = 0;
     file->short_is_last = false;
+    file->taken = false;
     wake_waits(loop, &file->waits[CIO__READ]);
     wake_waits(loop, &file->waits[CIO__WRITE]);
 }
@@ -208,6 +209,8 @@ static int watch_file(cio_loop *loop, int fd, cio_handle *handle, cio_callback *
     struct cio__file *file = cio__file_get(loop, fd);
     if (!file)
         return cio__file_missing(loop, fd);
+    if (file->taken)
+        return CIO_ESTATE;
 
     cio_handle *before = file->watch[direction];
     file->watch[direction] = handle;

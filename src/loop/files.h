@@ -22,6 +22,7 @@ struct cio__file {
     uint8_t registered;   /* the readinesses that the kernel was asked for; 0: none */
     uint8_t ready;        /* the readinesses in which a call may succeed */
     bool short_is_last;   /* a read that does not fill its buffer has emptied the socket */
+    bool taken;           /* a transport's or a stream's: not to be watched by others */
     cio_handle *watch[2]; /* indexed by enum cio__direction */
     cio_ring waits[2];    /* of handles' places */
 };

@@ -188,6 +188,8 @@ int cio_loop_close(cio_loop *loop)
         return CIO_ERUNNING;
     if (loop->closed)
         return 0;
+    if (loop->close_io)
+        loop->close_io(loop);
     if (loop->close_tasks)
         loop->close_tasks(loop);
     cio__signals_close(loop);

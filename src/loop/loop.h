@@ -125,6 +125,10 @@ struct cio_loop {
     void (*count_tasks)(const struct cio_loop *loop, struct cio_loop_counters *counters);
     size_t stack_size;
 
+    /* And the one above that: its streams, transports and servers. */
+    struct cio__io *io;
+    void (*close_io)(struct cio_loop *loop);
+
     /*
      * Other threads and this loop. dropped() is told of every call that will not be made because
      * the loop was closed; any thread may set it. end_threads() is called when the last task of a

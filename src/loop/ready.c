@@ -85,6 +85,16 @@ void cio__ready_push_slow(struct cio__ready *ready, cio_handle *handle, unsigned
     cio__ready_append(ring, handle, watch);
 }
 
+/*
+ * The link of the list lies where a handle has its place among those that wait for a descriptor:
+ * who takes it out of there once more must find it in none. (A watch has none there.)
+ */
+static void restore_place(cio_handle *handle)
+{
+    if (!(cio__handle_state(handle) & CIO__WATCH))
+        cio__ring_init(&handle->waiting);
+}
+
 void cio__ready_refill(struct cio__ready *ready)
 {
     cio_handle *handle = ready->overflow;
@@ -93,6 +103,7 @@ void cio__ready_refill(struct cio__ready *ready)
     cio__ready_settle(ready);
     while (handle) {
         cio_handle *next = handle->next;
+        restore_place(handle);
         cio__ready_append(ready, handle, cio__handle_state(handle) & CIO__WATCH);
         handle = next;
     }
@@ -113,6 +124,7 @@ static void overflow_remove(struct cio__ready *ready, cio_handle *handle)
     *place = handle->next;
     if (!*place)
         ready->overflow_end = place;
+    restore_place(handle);
     cio__ready_settle(ready);
 }
 

@@ -196,6 +196,12 @@ const struct cio__os_ops cio__epoll_backend = {
     .receive_into = cio__kernel_receive_into,
     .send = cio__kernel_send,
     .send_to = cio__kernel_send_to,
+    .send_vector = cio__kernel_send_vector,
+    .shut_writing = cio__kernel_shut_writing,
+    .bind = cio__kernel_bind,
+    .listen = cio__kernel_listen,
+    .set_option = cio__kernel_set_option,
+    .socket_name = cio__kernel_socket_name,
 };
 
 const struct cio__os_ops *cio__backend(const char *name)

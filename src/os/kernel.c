@@ -114,3 +114,41 @@ ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t
     (void)os;
     return RETRY(sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, address, address_size));
 }
+
+ssize_t cio__kernel_send_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n)
+{
+    (void)os;
+    struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = n};
+    return RETRY(sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int cio__kernel_shut_writing(struct cio__os *os, int fd)
+{
+    (void)os;
+    return RETRY(shutdown(fd, SHUT_WR));
+}
+
+int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size)
+{
+    (void)os;
+    return RETRY(bind(fd, address, size));
+}
+
+int cio__kernel_listen(struct cio__os *os, int fd, int backlog)
+{
+    (void)os;
+    return RETRY(listen(fd, backlog));
+}
+
+int cio__kernel_set_option(struct cio__os *os, int fd, int level, int option, int value)
+{
+    (void)os;
+    return RETRY(setsockopt(fd, level, option, &value, sizeof value));
+}
+
+int cio__kernel_socket_name(struct cio__os *os, int fd, bool peer, struct sockaddr *address,
+                            socklen_t *size)
+{
+    (void)os;
+    return peer ? RETRY(getpeername(fd, address, size)) : RETRY(getsockname(fd, address, size));
+}

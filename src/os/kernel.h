@@ -16,6 +16,13 @@ ssize_t cio__kernel_receive_into(struct cio__os *os, int fd, void *data, size_t 
 ssize_t cio__kernel_send(struct cio__os *os, int fd, const void *data, size_t size);
 ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t size,
                             const struct sockaddr *address, socklen_t address_size);
+ssize_t cio__kernel_send_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
+int cio__kernel_shut_writing(struct cio__os *os, int fd);
+int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
+int cio__kernel_listen(struct cio__os *os, int fd, int backlog);
+int cio__kernel_set_option(struct cio__os *os, int fd, int level, int option, int value);
+int cio__kernel_socket_name(struct cio__os *os, int fd, bool peer, struct sockaddr *address,
+                            socklen_t *size);
 int64_t cio__kernel_now_ns(struct cio__os *os);
 
 #endif

@@ -75,8 +75,16 @@ struct cio__os_ops {
     ssize_t (*receive)(struct cio__os *os, int fd, struct msghdr *message);
     ssize_t (*receive_into)(struct cio__os *os, int fd, void *data, size_t size);
     ssize_t (*send)(struct cio__os *os, int fd, const void *data, size_t size);
+    ssize_t (*send_vector)(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
     ssize_t (*send_to)(struct cio__os *os, int fd, const void *data, size_t size,
                        const struct sockaddr *address, socklen_t address_size);
+    int (*shut_writing)(struct cio__os *os, int fd);
+
+    int (*bind)(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
+    int (*listen)(struct cio__os *os, int fd, int backlog);
+    int (*set_option)(struct cio__os *os, int fd, int level, int option, int value);
+    int (*socket_name)(struct cio__os *os, int fd, bool peer, struct sockaddr *address,
+                       socklen_t *size);
 };
 
 /* The backend of that name; NULL name: $CIO_BACKEND, else the default. NULL if there is none. */

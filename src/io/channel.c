@@ -1,0 +1,179 @@
+/* Between streams and sockets. */
+#include "io/channel.h"
+
+#include <errno.h>
+
+#include "io/io.h"
+#include "task/tell.h"
+
+struct file_wait {
+    struct cio__wait wait;
+    const struct cio__file *file;
+    enum cio__direction direction;
+};
+
+void cio__tell_file(const struct cio__wait *wait, struct cio__tale *tale)
+{
+    const struct file_wait *waiting = (const struct file_wait *)wait;
+    cio__tell(tale, "fd %d to be %s", waiting->file->fd,
+              waiting->direction == CIO__READ ? "readable" : "writable");
+}
+
+int cio__await_file(cio_loop *loop, struct cio__file *file, enum cio__direction direction,
+                    const struct cio__wait_kind *kind)
+{
+    struct file_wait waiting = {.wait.kind = kind, .file = file, .direction = direction};
+    uint32_t generation = file->generation;
+    cio_handle *step = &cio__current->step;
+    loop->calls_in_a_row = 0;
+    int rc = cio__file_wait(loop, file, direction, step);
+    if (unlikely(rc < 0))
+        return rc;
+    rc = cio__wait(&waiting.wait);
+    cio__ring_remove(&step->waiting);
+    if (unlikely(generation != file->generation))
+        return rc < 0 ? rc : -EBADF; /* closed while we waited */
+    return rc;
+}
+
+int cio__yield_after_many(cio_loop *loop)
+{
+    loop->calls_in_a_row = 0;
+    return cio_yield();
+}
+
+static bool is_in_use(const struct cio__file *file)
+{
+    return file->taken || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
+           cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE);
+}
+
+int cio__channel_open(struct cio__channel *channel, cio_loop *loop, int fd)
+{
+    if (fd < 0)
+        return -EBADF;
+    struct cio__file *file = cio__file_get(loop, fd);
+    if (!file)
+        return cio__file_missing(loop, fd);
+    if (is_in_use(file))
+        return CIO_ESTATE;
+    if (!cio__io_of(loop))
+        return -ENOMEM;
+    if (file->owned_in != loop->runs) { /* else it is known already, and registered perhaps */
+        cio__file_renew(loop, file);
+        file->owned_in = loop->runs;
+        file->short_is_last = loop->os->ops->is_tcp(loop->os, fd);
+    }
+    file->taken = true;
+    *channel = (struct cio__channel){.loop = loop, .file = file, .generation = file->generation};
+    return 0;
+}
+
+void cio__channel_close(struct cio__channel *channel)
+{
+    cio_loop *loop = channel->loop;
+    if (channel->layer)
+        channel->layer->ops->free(channel->layer);
+    channel->layer = NULL;
+    if (!cio__channel_is_open(channel))
+        return; /* somebody closed it behind our back */
+    cio__file_renew(loop, channel->file);
+    loop->os->ops->close_fd(loop->os, channel->file->fd);
+}
+
+static ssize_t receive_nothing(struct cio__file *file)
+{
+    file->ready &= (uint8_t) ~(CIO__READABLE | CIO__HANGUP);
+    return -EAGAIN;
+}
+
+/* TCP that gave less than there was room for has no more now: see note_short() in socket.c. */
+ssize_t cio__socket_receive(struct cio__channel *channel, void *data, size_t size)
+{
+    struct cio__file *file = channel->file;
+    struct cio__os *os = channel->loop->os;
+    if (unlikely(!cio__channel_is_open(channel)))
+        return -EBADF;
+    if (!(file->ready & (CIO__READABLE | CIO__HANGUP)))
+        return -EAGAIN;
+    ssize_t n = os->ops->receive_into(os, file->fd, data, size);
+    if (unlikely(n == -EAGAIN))
+        return receive_nothing(file);
+    if (file->short_is_last && n > 0 && (size_t)n < size)
+        file->ready &= (uint8_t)~CIO__READABLE;
+    return n;
+}
+
+static size_t size_of(const struct iovec *buffers, size_t n)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += buffers[i].iov_len;
+    return size;
+}
+
+/* What a stream socket does not take whole has filled it. */
+ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffers, size_t n)
+{
+    struct cio__file *file = channel->file;
+    struct cio__os *os = channel->loop->os;
+    if (unlikely(!cio__channel_is_open(channel)))
+        return -EBADF;
+    if (!(file->ready & CIO__WRITABLE))
+        return -EAGAIN;
+    ssize_t sent = n == 1 ? os->ops->send(os, file->fd, buffers->iov_base, buffers->iov_len)
+                          : os->ops->send_vector(os, file->fd, buffers, n);
+    if (sent == -EAGAIN || (sent >= 0 && (size_t)sent < size_of(buffers, n)))
+        file->ready &= (uint8_t)~CIO__WRITABLE;
+    return sent;
+}
+
+int cio__channel_shut_writing(struct cio__channel *channel)
+{
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    if (channel->layer)
+        return channel->layer->ops->shut_writing(channel->layer, channel);
+    struct cio__os *os = channel->loop->os;
+    return os->ops->shut_writing(os, channel->file->fd);
+}
+
+int cio__channel_name(const struct cio__channel *channel, bool peer, struct sockaddr *address,
+                      socklen_t *size)
+{
+    if (!address || !size)
+        return -EINVAL;
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    struct cio__os *os = channel->loop->os;
+    return os->ops->socket_name(os, channel->file->fd, peer, address, size);
+}
+
+int cio__channel_listen(struct cio__channel *channel, enum cio__direction direction,
+                        cio_handle *handle)
+{
+    unsigned readiness = direction == CIO__READ ? CIO__READABLE | CIO__HANGUP : CIO__WRITABLE;
+    bool now = direction == CIO__READ ? cio__channel_may_receive(channel)
+                                      : channel->file->ready & readiness;
+    cio__ring_init(&handle->waiting);
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    struct cio__file *file = channel->file;
+    bool told = file->owned_in == channel->loop->runs && (file->registered & CIO__EDGE);
+    if (now && told) { /* else the kernel is asked, and says so itself */
+        cio__ready_push(&channel->loop->ready, handle);
+        return 0;
+    }
+    int rc = cio__file_wait(channel->loop, file, direction, handle);
+    if (rc < 0)
+        cio__ring_init(&handle->waiting);
+    return rc;
+}
+
+void cio__channel_unlisten(cio_handle *handle)
+{
+    if (cio__handle_state(handle) != CIO__IDLE)
+        cio_handle_cancel(handle);
+    cio__ring_remove(&handle->waiting);
+    cio__ring_init(&handle->waiting);
+}

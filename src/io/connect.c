@@ -1,0 +1,134 @@
+/* Connecting by host and service, or by path. */
+#include "io/connect.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include <cio/socket.h>
+
+#include "io/address.h"
+#include "io/stream.h"
+
+void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive)
+{
+    struct cio__os *os = loop->os;
+    if (!delay && os->ops->is_tcp(os, fd))
+        os->ops->set_option(os, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (keep_alive)
+        os->ops->set_option(os, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/* Binds to the first of our addresses that is of the peer's family. */
+static int bind_local(int fd, const struct addrinfo *peer, const struct addrinfo *local)
+{
+    struct cio__os *os = cio__running->os;
+    int rc = -EADDRNOTAVAIL;
+    for (; local; local = local->ai_next) {
+        if (local->ai_family != peer->ai_family)
+            continue;
+        rc = os->ops->bind(os, fd, local->ai_addr, local->ai_addrlen);
+        if (rc == 0)
+            break;
+    }
+    return rc;
+}
+
+static int connect_one(const struct addrinfo *peer, const struct addrinfo *local)
+{
+    int fd = cio_sock_open(peer->ai_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    int rc = local ? bind_local(fd, peer, local) : 0;
+    if (rc == 0)
+        rc = cio_sock_connect(fd, peer->ai_addr, peer->ai_addrlen);
+    if (rc < 0)
+        cio_sock_close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+static int connect_any(const struct addrinfo *peers, const struct addrinfo *local)
+{
+    int first = 0;
+    for (const struct addrinfo *peer = peers; peer; peer = peer->ai_next) {
+        int rc = connect_one(peer, local);
+        if (rc >= 0 || rc == CIO_ECANCELED)
+            return rc;
+        if (first == 0)
+            first = rc;
+    }
+    return first ? first : -EADDRNOTAVAIL;
+}
+
+int cio__connect(const char *host, const char *service, const cio_connect_options *options)
+{
+    struct addrinfo *peers = NULL, *local = NULL;
+    int rc = cio__resolve(host, service, options->family, false, &peers);
+    if (rc == 0 && (options->local_host || options->local_service))
+        rc = cio__resolve(options->local_host,
+                          options->local_service ? options->local_service : "0", options->family,
+                          true, &local);
+    if (rc == 0)
+        rc = connect_any(peers, local);
+    cio__addresses_free(peers);
+    cio__addresses_free(local);
+    if (rc >= 0)
+        cio__set_socket_options(cio__running, rc, options->delay, options->keep_alive);
+    return rc;
+}
+
+int cio__connect_unix(const char *path, const cio_connect_options *options)
+{
+    struct sockaddr_un address;
+    socklen_t size;
+    (void)options;
+    int rc = cio__unix_address(path, &address, &size);
+    if (rc < 0)
+        return rc;
+    int fd = cio_sock_open(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    rc = cio_sock_connect(fd, (struct sockaddr *)&address, size);
+    if (rc < 0)
+        cio_sock_close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+/* ---- streams ---- */
+
+static const cio_connect_options defaults;
+
+static int make_stream(cio_stream **ret, int fd, const cio_connect_options *options)
+{
+    if (fd < 0)
+        return fd;
+    int rc = cio_open_stream(ret, fd, options);
+    if (rc < 0)
+        cio_sock_close(fd);
+    return rc;
+}
+
+static int check(cio_stream **ret, const cio_connect_options *options)
+{
+    if (!ret)
+        return -EINVAL;
+    *ret = NULL;
+    int rc = cio__check_connect_options(options);
+    return rc < 0 ? rc : cio__current ? 0 : CIO_ENOTASK;
+}
+
+int cio_open_connection(cio_stream **ret, const char *host, const char *service,
+                        const cio_connect_options *options)
+{
+    if (!options)
+        options = &defaults;
+    int rc = check(ret, options);
+    return rc < 0 ? rc : make_stream(ret, cio__connect(host, service, options), options);
+}
+
+int cio_open_unix_connection(cio_stream **ret, const char *path, const cio_connect_options *options)
+{
+    if (!options)
+        options = &defaults;
+    int rc = check(ret, options);
+    return rc < 0 ? rc : make_stream(ret, cio__connect_unix(path, options), options);
+}

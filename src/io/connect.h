@@ -1,0 +1,17 @@
+/* Connected sockets: what streams and transports are made of. */
+#ifndef CIO_IO_CONNECT_H
+#define CIO_IO_CONNECT_H
+
+#include <cio/stream.h>
+
+/*
+ * Connects in the current task to the first address that lets itself be connected to. THE SEAM for
+ * happy eyeballs. Returns the descriptor or the error of the first address.
+ */
+int cio__connect(const char *host, const char *service, const cio_connect_options *options);
+int cio__connect_unix(const char *path, const cio_connect_options *options);
+
+/* TCP_NODELAY and SO_KEEPALIVE as wished; other sockets are left alone. */
+void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive);
+
+#endif

@@ -1,0 +1,61 @@
+/* What floor 3 keeps for a loop. */
+#include "io/io.h"
+
+#include "loop/loop.h"
+#include "os/memory.h"
+
+#define IDLE_BUFFERS_MOST 16 /* as many stay warm; a loop reads from one connection at a time */
+
+static void close_io(cio_loop *loop)
+{
+    struct cio__io *io = loop->io;
+    while (!cio__ring_empty(&io->open)) {
+        struct cio__open *open = (struct cio__open *)io->open.next; /* its first field */
+        open->drop(open);
+    }
+    while (io->buffers) {
+        void *buffer = io->buffers;
+        io->buffers = *(void **)buffer;
+        cio__free(buffer);
+    }
+    cio__free(io);
+    loop->io = NULL;
+    loop->close_io = NULL;
+}
+
+struct cio__io *cio__io_of(cio_loop *loop)
+{
+    if (likely(loop->io != NULL))
+        return loop->io;
+    struct cio__io *io = cio__alloc(sizeof *io);
+    if (!io)
+        return NULL;
+    *io = (struct cio__io){.loop = loop};
+    cio__ring_init(&io->open);
+    loop->io = io;
+    loop->close_io = close_io;
+    return io;
+}
+
+void *cio__buffer_take(cio_loop *loop)
+{
+    struct cio__io *io = loop->io;
+    void *buffer = io->buffers;
+    if (unlikely(!buffer))
+        return cio__alloc(CIO__BUFFER_SIZE);
+    io->buffers = *(void **)buffer;
+    io->n_buffers--;
+    return buffer;
+}
+
+void cio__buffer_give(cio_loop *loop, void *buffer)
+{
+    struct cio__io *io = loop->io;
+    if (unlikely(io->n_buffers == IDLE_BUFFERS_MOST)) {
+        cio__free(buffer);
+        return;
+    }
+    *(void **)buffer = io->buffers;
+    io->buffers = buffer;
+    io->n_buffers++;
+}

@@ -1,0 +1,34 @@
+/*
+ * Floor 3's part of a loop: what is open in it, and the buffers that its connections share.
+ */
+#ifndef CIO_IO_IO_H
+#define CIO_IO_IO_H
+
+#include <cio/loop.h>
+
+#include "loop/links.h"
+
+/* What a read takes when there is something to read, and gives back when that was consumed. */
+#define CIO__BUFFER_SIZE ((size_t)64 * 1024)
+
+/* Something that holds a descriptor: a stream, a transport, a server. First in its struct. */
+struct cio__open {
+    cio_ring place;                       /* among the loop's */
+    void (*drop)(struct cio__open *open); /* the loop closes: gives everything back */
+};
+
+struct cio__io {
+    cio_loop *loop;
+    cio_ring open;
+    void *buffers; /* idle ones, each beginning with a pointer to the next */
+    int n_buffers;
+};
+
+/* Made when it is first asked for. NULL: no memory. */
+struct cio__io *cio__io_of(cio_loop *loop);
+
+/* CIO__BUFFER_SIZE bytes; NULL: no memory. The loop must have its struct cio__io. */
+void *cio__buffer_take(cio_loop *loop);
+void cio__buffer_give(cio_loop *loop, void *buffer);
+
+#endif

@@ -1,0 +1,98 @@
+/* What the files of streams know of each other, and what servers know of a stream. */
+#ifndef CIO_IO_STREAM_H
+#define CIO_IO_STREAM_H
+
+#include <errno.h>
+
+#include <cio/stream.h>
+
+#include "io/address.h"
+#include "io/io.h"
+#include "io/write_queue.h"
+
+/* A task that waits for the write queue to become short enough. It lies in the waiting frame. */
+struct cio__writer {
+    cio_ring place;
+    cio_task *task;
+    size_t until; /* bytes that may be left in the queue */
+};
+
+struct cio_stream {
+    struct cio__open open; /* first */
+    struct cio__channel channel;
+    struct cio__write_queue out;
+    cio_ring writers;
+
+    /* What was received and not read: data[begin..end). NULL if there is nothing. */
+    char *data;
+    size_t begin;
+    size_t end;
+    size_t room;
+    size_t limit;
+    cio_task *reader; /* the one that is in a reading call */
+    size_t partly_read;
+    size_t partly_written;
+    int read_error;
+
+    int users;    /* calls that are inside: the last to leave frees it when it is closed */
+    bool ended;   /* the peer has ended its side, or a server wants us to */
+    bool closing; /* the owner has given it up: what is queued is still sent */
+    bool closed;  /* and all is over */
+    bool asked;   /* a server wants it to end */
+
+    struct cio__closer *closer; /* the task that waits for the close */
+    double close_timeout_s;
+    cio_handle timer;
+    struct cio__peer peer;
+
+    /* A server's connection is told that the owner has given it up, and of the end. */
+    void (*on_close)(struct cio_stream *s, void *arg);
+    void (*on_closed)(struct cio_stream *s, void *arg);
+    void *arg;
+};
+
+/* 0 if the current task may use the stream. It is then held until cio__stream_leave(). */
+static inline int cio__stream_enter(cio_stream *s)
+{
+    if (unlikely(!s))
+        return -EINVAL;
+    if (unlikely(!cio__current))
+        return CIO_ENOTASK;
+    if (unlikely(s->channel.loop != cio__running))
+        return CIO_EWRONGLOOP;
+    s->users++;
+    return 0;
+}
+
+void cio__stream_free(cio_stream *s);
+
+static inline void cio__stream_leave(cio_stream *s)
+{
+    if (unlikely(--s->users == 0) && unlikely(s->closed))
+        cio__stream_free(s);
+}
+
+/* What a call that has waited returns: that the stream is gone goes before all but a cancellation. */
+static inline int cio__stream_after_wait(const cio_stream *s, int rc)
+{
+    return unlikely(s->closing) && rc != CIO_ECANCELED ? -EBUSY : rc;
+}
+
+/* Gives the receive buffer back. */
+void cio__stream_drop_input(cio_stream *s);
+
+/* Wakes those whose wait the queue's state ends. */
+void cio__stream_wake_writers(cio_stream *s);
+
+/* As cio_close(), without waiting for the flush. */
+void cio__stream_close_soon(cio_stream *s);
+
+/* The reader finds the end now. */
+void cio__stream_ask_to_end(cio_stream *s);
+
+/* A stream of a socket, for tasks and servers. options are checked. Returns 0 or an error. */
+int cio__stream_new(cio_stream **ret, cio_loop *loop, int fd, const cio_connect_options *options);
+
+int cio__check_connect_options(const cio_connect_options *options);
+
+#endif

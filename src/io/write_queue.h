@@ -1,0 +1,86 @@
+/*
+ * The write queue: what a transport or a stream has written and its socket has not taken. A write
+ * is tried first; what is left waits here, and the loop sends it when the socket is writable, many
+ * pieces by one call.
+ *
+ * A chunk either owns a copy of its bytes, or borrows them from a task that waits until they have
+ * left or a copy has room. So a large write needs no memory but its caller's.
+ */
+#ifndef CIO_IO_WRITE_QUEUE_H
+#define CIO_IO_WRITE_QUEUE_H
+
+#include <stdbool.h>
+
+#include "io/channel.h"
+
+#define CIO__HIGH_WATER ((size_t)64 * 1024)
+
+struct cio__chunk {
+    struct cio__chunk *next;
+    const char *data; /* what is still to be sent */
+    size_t size;
+    const struct iovec *more; /* borrowed: the pieces that follow; the first may be begun */
+    size_t n_more;
+    size_t room;      /* owned: bytes that can be appended */
+    cio_task *writer; /* borrowed: woken when it is done; NULL: owned */
+    bool done;        /* borrowed: it has left the queue */
+};
+
+struct cio__write_queue {
+    struct cio__channel *channel;
+    struct cio__chunk *first;
+    struct cio__chunk *last;
+    size_t size; /* bytes in all chunks */
+    size_t high;
+    size_t low;
+    /* Bytes have left, or error was set. Called by the loop, last of all: it may free the queue. */
+    void (*progress)(struct cio__write_queue *queue);
+    cio_handle handle;
+    int error;      /* the first failure; the queue is empty from then on */
+    bool listening; /* for the socket to become writable */
+    bool paused;    /* it was above high, and not yet at low again */
+    bool ends;      /* the writing side ends after what is queued */
+    bool ended;     /* and has done so */
+};
+
+void cio__queue_init(struct cio__write_queue *queue, struct cio__channel *channel,
+                     void (*progress)(struct cio__write_queue *));
+
+/* Drops everything, and listens no longer. Writers whose chunks it held are woken. */
+void cio__queue_close(struct cio__write_queue *queue, int error);
+
+static inline bool cio__queue_is_empty(const struct cio__write_queue *queue)
+{
+    return !queue->first && !cio__channel_holds(queue->channel);
+}
+
+/*
+ * Sends what can be sent at once if nothing is queued. Returns how many bytes, 0 if the socket is
+ * not ready, or the error, which is then the queue's.
+ */
+ssize_t cio__queue_try(struct cio__write_queue *queue, const struct iovec *buffers, size_t n);
+
+/*
+ * Queues a copy of the bytes from position `skip` on. Returns 0, or -ENOMEM: nothing is queued. The
+ * caller then calls cio__queue_listen().
+ */
+int cio__queue_append(struct cio__write_queue *queue, const struct iovec *buffers, size_t n,
+                      size_t skip);
+
+/* Queues the bytes themselves. The chunk and what it points to stay until it is done or withdrawn. */
+void cio__queue_lend(struct cio__write_queue *queue, struct cio__chunk *chunk,
+                     const struct iovec *buffers, size_t n, size_t skip);
+
+/* A copy takes the chunk's place. Returns 0 or -ENOMEM: then it stays. */
+int cio__queue_own(struct cio__write_queue *queue, struct cio__chunk *chunk);
+
+/* Takes it out if it is still in. Returns how many of its bytes were not sent. */
+size_t cio__queue_withdraw(struct cio__write_queue *queue, struct cio__chunk *chunk);
+
+/* Has the loop send what is queued. Returns 0, or an error, which is then the queue's. */
+int cio__queue_listen(struct cio__write_queue *queue);
+
+/* Ends the writing side when all is sent: now perhaps. Returns 0 or an error. */
+int cio__queue_end(struct cio__write_queue *queue);
+
+#endif
