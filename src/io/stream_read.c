@@ -87,7 +87,7 @@ static int make_room(cio_stream *s)
         return 0;
     }
     size_t room = CIO__BUFFER_SIZE;
-    while (room - size < CIO__BUFFER_SIZE / 2)
+    while (room < size + CIO__BUFFER_SIZE / 2)
         room *= 2;
     return move_to(s, room);
 }

@@ -112,16 +112,15 @@ static size_t gather(const struct cio__write_queue *queue, struct iovec *pieces,
 static void consume(struct cio__write_queue *queue, size_t n)
 {
     queue->size -= n;
-    while (queue->first) {
+    while (n > 0) {
         struct cio__chunk *chunk = queue->first;
         size_t part = n < chunk->size ? n : chunk->size;
         chunk->data += part;
         chunk->size -= part;
         n -= part;
         advance(chunk);
-        if (chunk->size)
-            break;
-        pop(queue);
+        if (chunk->size == 0)
+            pop(queue);
     }
 }
 
