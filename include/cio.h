@@ -18,6 +18,7 @@
 #include <cio/queue.h>
 #include <cio/runner.h>
 #include <cio/signal.h>
+#include <cio/server.h>
 #include <cio/socket.h>
 #include <cio/stream.h>
 #include <cio/sync.h>

@@ -191,7 +191,7 @@ CIO_API size_t cio_unsent(const cio_stream *s);         /* bytes that are queued
 CIO_API int cio_peer_name(const cio_stream *s, struct sockaddr *address, socklen_t *size);
 CIO_API int cio_sock_name(const cio_stream *s, struct sockaddr *address, socklen_t *size);
 
-/* Its descriptor, the stream's: for socket options. -EINVAL for NULL. */
+/* Its descriptor, the stream's: for socket options. -EINVAL for NULL; -EBADF once it was cut off. */
 CIO_API int cio_stream_fd(const cio_stream *s);
 
 /* A server wants its clients to end: reads find the end, what is written is still sent. */

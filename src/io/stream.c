@@ -197,9 +197,30 @@ int cio_abort(cio_stream *s)
         return CIO_EWRONGLOOP;
     if (s->closing)
         return CIO_ESTATE;
-    begin_close(s);
-    finish_close(s, 0);
+    cio__stream_abort(s);
     return 0;
+}
+
+void cio__stream_abort(cio_stream *s)
+{
+    if (!s->closing)
+        begin_close(s);
+    finish_close(s, CIO_ECLOSED);
+}
+
+void cio__stream_break(cio_stream *s)
+{
+    if (s->closing) {
+        finish_close(s, -ECONNABORTED);
+        return;
+    }
+    s->asked = true;
+    s->read_error = -ECONNABORTED;
+    cio__queue_close(&s->out, -ECONNABORTED);
+    cio__channel_close(&s->channel);
+    cio__stream_wake_writers(s);
+    if (s->reader)
+        cio__wake(s->reader);
 }
 
 void cio__stream_ask_to_end(cio_stream *s)
@@ -227,7 +248,9 @@ int cio_sock_name(const cio_stream *s, struct sockaddr *address, socklen_t *size
 
 int cio_stream_fd(const cio_stream *s)
 {
-    return s ? s->channel.file->fd : -EINVAL;
+    if (!s)
+        return -EINVAL;
+    return cio__channel_is_open(&s->channel) ? s->channel.file->fd : -EBADF;
 }
 
 bool cio_is_closing(const cio_stream *s)

@@ -75,7 +75,9 @@ static inline void cio__stream_leave(cio_stream *s)
 /* What a call that has waited returns: that the stream is gone goes before all but a cancellation. */
 static inline int cio__stream_after_wait(const cio_stream *s, int rc)
 {
-    return unlikely(s->closing) && rc != CIO_ECANCELED ? -EBUSY : rc;
+    if (unlikely(s->closing) && rc != CIO_ECANCELED)
+        return -EBUSY;
+    return unlikely(rc == -EBADF) && s->read_error ? s->read_error : rc;
 }
 
 /* Gives the receive buffer back. */
@@ -86,6 +88,15 @@ void cio__stream_wake_writers(cio_stream *s);
 
 /* As cio_close(), without waiting for the flush. */
 void cio__stream_close_soon(cio_stream *s);
+
+/* As cio_abort(), whether it is closing already or not. */
+void cio__stream_abort(cio_stream *s);
+
+/*
+ * Cuts the connection. The stream is still its owner's, and every call says -ECONNABORTED; one that
+ * is closing already is gone.
+ */
+void cio__stream_break(cio_stream *s);
 
 /* The reader finds the end now. */
 void cio__stream_ask_to_end(cio_stream *s);
