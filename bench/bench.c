@@ -37,6 +37,10 @@ enum {
 #define PACED_CELL(n, bytes)                                                                       \
     {#n " " #bytes, PACED, B_ALL, {{"cpu", "echo-" #n "x" #bytes "-paced", "us"}}}
 
+/* Our servers by streams and by protocols, beside the same peers. */
+#define SERVER_CELL(mode, n, bytes) \
+    {#n " " #bytes, ECHO, B_CIO | B_UV | B_HAND, {{"cpu", mode "-" #n "x" #bytes, "us"}}, mode}
+
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
     {"switch 1", PLAIN, B_ALL | B_GO, NS("switch-1")},
@@ -111,6 +115,14 @@ const struct bench benches[] = {
     PACED_CELL(1000, 64),
     PACED_CELL(1000, 1024),
     PACED_CELL(1000, 16384),
+    SERVER_CELL("echo-stream", 50, 64),
+    SERVER_CELL("echo-stream", 50, 1024),
+    SERVER_CELL("echo-stream", 50, 16384),
+    SERVER_CELL("echo-stream", 1000, 64),
+    SERVER_CELL("echo-stream", 1000, 1024),
+    SERVER_CELL("echo-stream", 1000, 16384),
+    SERVER_CELL("echo-protocol", 50, 64),
+    SERVER_CELL("echo-protocol", 1000, 1024),
 };
 /* clang-format on */
 const size_t n_benches = sizeof benches / sizeof benches[0];

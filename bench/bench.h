@@ -33,6 +33,7 @@ struct bench {
     enum kind kind;
     unsigned subjects; /* bits, 1 << enum subject */
     struct metric metrics[BENCH_MAX_METRICS];
+    const char *cio_mode; /* ECHO: which of our own servers; NULL: "echo" */
 };
 
 extern const struct bench benches[];

@@ -84,7 +84,8 @@ static void measure_echo(const struct bench *b, enum subject s, const struct opt
     char args[128];
     int port;
 
-    if (run_start(&server, subject_programs[s], "echo", SERVER_CPU) < 0) {
+    const char *mode = s == CIO && b->cio_mode ? b->cio_mode : "echo";
+    if (run_start(&server, subject_programs[s], mode, SERVER_CPU) < 0) {
         fail(out, strerror(errno));
         return;
     }

@@ -149,6 +149,8 @@ int main(int argc, char **argv)
         {"queue", bench_queue_pingpong},
         {"queue-stream", bench_queue_stream},
         {"queue-nowait", bench_queue_nowait},
+        {"echo-stream", bench_echo_stream},
+        {"echo-protocol", bench_echo_protocol},
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);

@@ -38,5 +38,8 @@ void bench_queue_nowait(long n);
 /* cio_threads.c */
 void bench_thread_round_trip(long n);
 void bench_thread_jobs(long n);
+/* cio_streams.c */
+void bench_echo_stream(long n);
+void bench_echo_protocol(long n);
 
 #endif

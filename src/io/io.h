@@ -11,7 +11,7 @@
 /* What a read takes when there is something to read, and gives back when that was consumed. */
 #define CIO__BUFFER_SIZE ((size_t)64 * 1024)
 
-/* Something that holds a descriptor: a stream, a transport, a server. First in its struct. */
+/* Something that holds a descriptor: a stream, a transport, a server. Part of its struct. */
 struct cio__open {
     cio_ring place;                       /* among the loop's */
     void (*drop)(struct cio__open *open); /* the loop closes: gives everything back */

@@ -28,7 +28,7 @@ static void on_progress(struct cio__write_queue *queue)
 /* The loop closes, and the stream is still there. */
 static void drop(struct cio__open *open)
 {
-    cio_stream *s = (cio_stream *)open;
+    cio_stream *s = (cio_stream *)((char *)open - offsetof(cio_stream, open));
     if (!s->closing && !cio__loop_inherited(s->channel.loop))
         cio__report(s->channel.loop, "stream was never closed", 0, NULL, NULL);
     s->closing = true;

@@ -17,11 +17,16 @@ struct cio__writer {
     size_t until; /* bytes that may be left in the queue */
 };
 
+/* What a request touches comes first, close together: it is cold when there are many streams. */
 struct cio_stream {
-    struct cio__open open; /* first */
     struct cio__channel channel;
-    struct cio__write_queue out;
-    cio_ring writers;
+    cio_task *reader; /* the one that is in a reading call */
+    int users;        /* calls that are inside: the last to leave frees it when it is closed */
+    int read_error;
+    bool ended;   /* the peer has ended its side, or a server wants us to */
+    bool closing; /* the owner has given it up: what is queued is still sent */
+    bool closed;  /* and all is over */
+    bool asked;   /* a server wants it to end */
 
     /* What was received and not read: data[begin..end). NULL if there is nothing. */
     char *data;
@@ -29,17 +34,12 @@ struct cio_stream {
     size_t end;
     size_t room;
     size_t limit;
-    cio_task *reader; /* the one that is in a reading call */
     size_t partly_read;
     size_t partly_written;
-    int read_error;
+    struct cio__write_queue out;
 
-    int users;    /* calls that are inside: the last to leave frees it when it is closed */
-    bool ended;   /* the peer has ended its side, or a server wants us to */
-    bool closing; /* the owner has given it up: what is queued is still sent */
-    bool closed;  /* and all is over */
-    bool asked;   /* a server wants it to end */
-
+    struct cio__open open;
+    cio_ring writers;
     struct cio__closer *closer; /* the task that waits for the close */
     double close_timeout_s;
     cio_handle timer;

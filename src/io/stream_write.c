@@ -72,18 +72,15 @@ static int write_all(cio_stream *s, const struct iovec *buffers, size_t n, size_
                      const struct cio__wait_kind *kind)
 {
     struct cio__write_queue *out = &s->out;
-    s->partly_written = 0;
     int rc = check_write(s);
-    if (unlikely(rc < 0))
-        return rc;
-    rc = cio__be_fair(s->channel.loop);
-    if (unlikely(rc < 0))
-        return rc;
-    if (unlikely(s->closing))
-        return -EBUSY;
-    ssize_t sent = cio__queue_try(out, buffers, n);
+    if (likely(rc == 0))
+        rc = cio__be_fair(s->channel.loop);
+    if (likely(rc == 0))
+        rc = check_write(s); /* a fair call may have waited */
+    ssize_t sent = unlikely(rc < 0) ? rc : cio__queue_try(out, buffers, n);
     if (likely((size_t)sent == total))
         return 0;
+    s->partly_written = 0;
     if (sent < 0)
         return (int)sent;
     s->partly_written = (size_t)sent;

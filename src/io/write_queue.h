@@ -29,18 +29,18 @@ struct cio__chunk {
 struct cio__write_queue {
     struct cio__channel *channel;
     struct cio__chunk *first;
-    struct cio__chunk *last;
-    size_t size; /* bytes in all chunks */
-    size_t high;
-    size_t low;
-    /* Bytes have left, or error was set. Called by the loop, last of all: it may free the queue. */
-    void (*progress)(struct cio__write_queue *queue);
-    cio_handle handle;
+    size_t size;    /* bytes in all chunks */
     int error;      /* the first failure; the queue is empty from then on */
     bool listening; /* for the socket to become writable */
     bool paused;    /* it was above high, and not yet at low again */
     bool ends;      /* the writing side ends after what is queued */
     bool ended;     /* and has done so */
+    struct cio__chunk *last;
+    size_t high;
+    size_t low;
+    /* Bytes have left, or error was set. Called by the loop, last of all: it may free the queue. */
+    void (*progress)(struct cio__write_queue *queue);
+    cio_handle handle;
 };
 
 void cio__queue_init(struct cio__write_queue *queue, struct cio__channel *channel,
