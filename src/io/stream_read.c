@@ -194,20 +194,23 @@ ssize_t cio_read(cio_stream *s, void *data, size_t size)
     return leave(s, rc);
 }
 
-/* Puts back what a read has taken that did not come to its end. The buffer is empty. */
+/* Puts back what a read has taken that did not come to its end, before what is buffered. */
 static void put_back(cio_stream *s, const char *data, size_t size)
 {
+    size_t behind = buffered(s), room = ROOM_LEAST;
     if (s->closing)
         return;
-    size_t room = ROOM_LEAST;
-    while (room < size)
+    while (room < size + behind)
         room *= 2;
     if (move_to(s, room) < 0) {
+        cio__stream_drop_input(s);
         s->read_error = -ENOMEM; /* a gap in the stream: it can be read no more */
         return;
     }
+    if (behind)
+        memmove(s->data + size, s->data, behind);
     memcpy(s->data, data, size);
-    s->end = size;
+    s->end = size + behind;
 }
 
 static ssize_t read_exactly(cio_stream *s, char *data, size_t size,
@@ -326,10 +329,13 @@ static ssize_t read_until(cio_stream *s, struct search *search, char *data, size
         ssize_t rc = fill(s, kind);
         if (rc < 0)
             return rc;
-        if (rc == 0) {
+        if (rc == 0 && buffered(s) < size) {
             s->partly_read = take_text(s, data, size - 1);
-            cio__stream_drop_input(s);
             return CIO_EOF;
+        }
+        if (rc == 0) {
+            s->partly_read = search->from;
+            return CIO_ELIMIT;
         }
     }
 }
