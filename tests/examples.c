@@ -383,3 +383,124 @@ TEST(port_scan_options)
     assert_refused("port_scan", ARGUMENTS("--timeout", "nan", "127.0.0.1", "1", "2"));
     assert_refused("port_scan", ARGUMENTS("--concurrency", "0", "127.0.0.1", "1", "2"));
 }
+
+/* The address that a server tells in its first line. */
+static struct sockaddr_in told_address(struct program *p)
+{
+    int port = 0;
+    read_text(p->out, p->out_text, sizeof p->out_text, "\n");
+    if (!p->out_text[0])
+        finish(p); /* it did not start: says why, or skips */
+    assert_int_equal(sscanf(p->out_text, "listening on port %d", &port), 1);
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* A client, the proxy and a server that sends back what it got; half closed on the way; then ^C. */
+TEST(tcp_proxy)
+{
+    enum { SIZE = 300000 };
+    static char sent[SIZE], got[SIZE];
+    struct program echo, proxy;
+    char port[8];
+    start(&echo, -1, "tcp_echo", ARGUMENTS("0"));
+    struct sockaddr_in address = told_address(&echo);
+    snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+    start(&proxy, -1, "tcp_proxy",
+          ARGUMENTS("--connections", "10", "--timeout", "15", "127.0.0.1", "0", "127.0.0.1", port));
+    address = told_address(&proxy);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        int fd = net_connect_blocking(&address);
+        for (size_t part = 0; part < SIZE; part += SIZE / 10) {
+            net_fill(sent, SIZE / 10, i, part);
+            net_write(fd, sent, SIZE / 10);
+            assert_int_equal(net_read(fd, got, SIZE / 10), SIZE / 10);
+            net_check(got, SIZE / 10, i, part);
+        }
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        assert_int_equal(net_read(fd, got, 1), 0);
+        close(fd);
+    }
+    assert_int_equal(kill(echo.pid, SIGINT), 0);
+    finish(&echo);
+    int fd = net_connect_blocking(&address); /* now there is no server behind it */
+    assert_int_equal(net_read(fd, got, 1), 0);
+    close(fd);
+    assert_int_equal(kill(proxy.pid, SIGINT), 0);
+    finish(&proxy);
+    assert_int_equal(proxy.exit_code, 130);
+    assert_contains(proxy.err_text, "cannot connect");
+}
+
+TEST(tcp_proxy_options)
+{
+    struct program p;
+    run(&p, "tcp_proxy", ARGUMENTS("--help"));
+    assert_int_equal(p.exit_code, 0);
+    assert_contains(p.out_text, "--connections");
+    assert_refused("tcp_proxy", ARGUMENTS(NULL));
+    assert_refused("tcp_proxy", ARGUMENTS("127.0.0.1", "0", "127.0.0.1"));
+    assert_refused("tcp_proxy", ARGUMENTS("--timeout", "0", "127.0.0.1", "0", "127.0.0.1", "1"));
+    assert_refused("tcp_proxy", ARGUMENTS("--nonsense", "127.0.0.1", "0", "127.0.0.1", "1"));
+}
+
+static void expect_line(int fd, const char *line)
+{
+    char got[600];
+    size_t size = strlen(line);
+    assert_int_equal(net_read(fd, got, size), size);
+    assert_memory_equal(got, line, size);
+}
+
+static int join_chat(const struct sockaddr_in *address, const char *name)
+{
+    int fd = net_connect_blocking(address);
+    expect_line(fd, "your name?\n");
+    net_write(fd, name, strlen(name));
+    return fd;
+}
+
+TEST(chat)
+{
+    struct program p;
+    char c;
+    start(&p, -1, "chat", ARGUMENTS("0"));
+    struct sockaddr_in address = told_address(&p);
+    int ann = join_chat(&address, "ann\r\n");
+    expect_line(ann, "* ann is here\n");
+    int bob = join_chat(&address, "ann\n"); /* taken */
+    expect_line(bob, "another name, please?\n");
+    net_write(bob, "b", 1);
+    net_write(bob, "ob\nhello, ann\n", 14);
+    expect_line(bob, "* bob is here\n");
+    expect_line(ann, "* bob is here\nbob: hello, ann\n");
+    int rude = join_chat(&address, "rude\n");
+    expect_line(rude, "* rude is here\n");
+    expect_line(ann, "* rude is here\n");
+    for (int i = 0; i < 600; i++)
+        if (send(rude, "x", 1, MSG_NOSIGNAL) < 0)
+            break; /* a line without an end: thrown out */
+    expect_line(ann, "* rude has left\n");
+    close(rude);
+    close(bob);
+    expect_line(ann, "* bob has left\n");
+    assert_int_equal(kill(p.pid, SIGINT), 0);
+    expect_line(ann, "* goodbye\n");
+    assert_int_equal(net_read(ann, &c, 1), 0);
+    close(ann);
+    finish(&p);
+    assert_int_equal(p.exit_code, 130);
+    assert_string_equal(p.err_text, "");
+}
+
+TEST(chat_options)
+{
+    struct program p;
+    run(&p, "chat", ARGUMENTS("--help"));
+    assert_int_equal(p.exit_code, 0);
+    assert_contains(p.out_text, "usage: chat");
+    assert_refused("chat", ARGUMENTS(NULL));
+    assert_refused("chat", ARGUMENTS("no port"));
+}
