@@ -123,6 +123,10 @@ const struct bench benches[] = {
     SERVER_CELL("echo-stream", 1000, 16384),
     SERVER_CELL("echo-protocol", 50, 64),
     SERVER_CELL("echo-protocol", 1000, 1024),
+
+    /* Bytes of this process for each idle connection: without a task, and with one. */
+    {"idle-transports 9000", PLAIN, B_CIO, {{"resident", "idle-transports-9000", "B"}}},
+    {"idle-streams 9000", PLAIN, B_CIO, {{"resident", "idle-streams-9000", "B"}}},
 };
 /* clang-format on */
 const size_t n_benches = sizeof benches / sizeof benches[0];

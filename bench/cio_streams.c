@@ -2,8 +2,11 @@
 #include "subject.h"
 #include "subject_cio.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void tell_port(const cio_server *server)
 {
@@ -87,4 +90,65 @@ void bench_echo_protocol(long n)
 {
     (void)n;
     run_main(protocol_main, NULL);
+}
+
+/* ---- memory of idle connections; the other ends are bare descriptors ---- */
+
+static void open_pair(int fds[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+        subject_fail("socketpair: %s", strerror(errno));
+}
+
+static double resident_before;
+
+static void tell_resident(long n)
+{
+    cio_sleep(0.2);
+    subject_value("resident", (resident_bytes() - resident_before) / (double)n);
+    exit(0); /* thousands of descriptors need no farewell */
+}
+
+static int idle_transports_main(void *arg)
+{
+    static const cio_protocol protocol = {.data_received = echo_data};
+    long n = *(long *)arg;
+    resident_before = resident_bytes();
+    for (long i = 0; i < n; i++) {
+        int fds[2];
+        open_pair(fds);
+        check(cio_open_transport(NULL, fds[0], &protocol, NULL), "cio_open_transport");
+    }
+    tell_resident(n);
+    return 0;
+}
+
+void bench_idle_transports(long n)
+{
+    run_main(idle_transports_main, &n);
+}
+
+static int read_for_ever(void *arg)
+{
+    cio_stream *s;
+    check(cio_open_stream(&s, (int)(intptr_t)arg, NULL), "cio_open_stream");
+    return echo_stream(s, NULL);
+}
+
+static int idle_streams_main(void *arg)
+{
+    long n = *(long *)arg;
+    resident_before = resident_bytes();
+    for (long i = 0; i < n; i++) {
+        int fds[2];
+        open_pair(fds);
+        start_detached(read_for_ever, (void *)(intptr_t)fds[0]);
+    }
+    tell_resident(n);
+    return 0;
+}
+
+void bench_idle_streams(long n)
+{
+    run_main(idle_streams_main, &n);
 }

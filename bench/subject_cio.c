@@ -151,6 +151,8 @@ int main(int argc, char **argv)
         {"queue-nowait", bench_queue_nowait},
         {"echo-stream", bench_echo_stream},
         {"echo-protocol", bench_echo_protocol},
+        {"idle-transports", bench_idle_transports},
+        {"idle-streams", bench_idle_streams},
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);

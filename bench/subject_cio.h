@@ -41,5 +41,7 @@ void bench_thread_jobs(long n);
 /* cio_streams.c */
 void bench_echo_stream(long n);
 void bench_echo_protocol(long n);
+void bench_idle_transports(long n);
+void bench_idle_streams(long n);
 
 #endif
