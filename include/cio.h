@@ -17,8 +17,8 @@
 #include <cio/memory.h>
 #include <cio/queue.h>
 #include <cio/runner.h>
-#include <cio/signal.h>
 #include <cio/server.h>
+#include <cio/signal.h>
 #include <cio/socket.h>
 #include <cio/stream.h>
 #include <cio/sync.h>

@@ -144,7 +144,7 @@ static int begin_close(cio_stream *s)
     if (s->on_close)
         s->on_close(s, s->arg);
     if (s->reader)
-        cio__wake(s->reader);
+        cio__wake_from_file(s->reader);
     else
         cio__stream_drop_input(s);
     cio__stream_wake_writers(s);
@@ -220,14 +220,14 @@ void cio__stream_break(cio_stream *s)
     cio__channel_close(&s->channel);
     cio__stream_wake_writers(s);
     if (s->reader)
-        cio__wake(s->reader);
+        cio__wake_from_file(s->reader);
 }
 
 void cio__stream_ask_to_end(cio_stream *s)
 {
     s->asked = s->ended = true;
     if (s->reader)
-        cio__wake(s->reader);
+        cio__wake_from_file(s->reader);
 }
 
 /* ---- what it is ---- */

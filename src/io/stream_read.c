@@ -13,6 +13,12 @@
 #define DIRECT_LEAST ((size_t)4096)
 #define ROOM_LEAST ((size_t)256) /* of a buffer that is kept while waiting */
 
+/* The kind of a reading call's wait, which is one for the descriptor. */
+#define READING(call)                                                                              \
+    {                                                                                              \
+        .name = (call), .tell = cio__tell_file, .in_ring = true                                    \
+    }
+
 /* ---- the buffer ---- */
 
 static size_t buffered(const cio_stream *s)
@@ -181,7 +187,7 @@ static size_t take(cio_stream *s, void *data, size_t size)
 
 ssize_t cio_read(cio_stream *s, void *data, size_t size)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_read"};
+    static const struct cio__wait_kind kind = READING("cio_read");
     if (unlikely(!data && size))
         return -EINVAL;
     ssize_t rc = enter(s);
@@ -243,7 +249,7 @@ static ssize_t read_exactly(cio_stream *s, char *data, size_t size,
 
 ssize_t cio_read_exactly(cio_stream *s, void *data, size_t size)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_read_exactly"};
+    static const struct cio__wait_kind kind = READING("cio_read_exactly");
     if (!data && size)
         return -EINVAL;
     ssize_t rc = enter(s);
@@ -343,7 +349,7 @@ static ssize_t read_until(cio_stream *s, struct search *search, char *data, size
 ssize_t cio_read_until_any(cio_stream *s, const struct iovec *separators, size_t n, char *data,
                            size_t size, size_t *which)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_read_until"};
+    static const struct cio__wait_kind kind = READING("cio_read_until");
     struct search search;
     if (!separators || !data || size == 0 || size > SSIZE_MAX ||
         begin_search(&search, separators, n) < 0)
@@ -365,7 +371,7 @@ ssize_t cio_read_until(cio_stream *s, const char *separator, char *data, size_t 
 
 ssize_t cio_read_line(cio_stream *s, char *data, size_t size)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_read_line"};
+    static const struct cio__wait_kind kind = READING("cio_read_line");
     struct iovec newline = {(void *)"\n", 1};
     struct search search;
     if (!data || size < 2 || size > SSIZE_MAX || begin_search(&search, &newline, 1) < 0)
@@ -389,7 +395,7 @@ ssize_t cio_read_line(cio_stream *s, char *data, size_t size)
 
 ssize_t cio_peek(cio_stream *s, size_t least, const void **data)
 {
-    static const struct cio__wait_kind kind = {.name = "cio_peek"};
+    static const struct cio__wait_kind kind = READING("cio_peek");
     if (unlikely(!data))
         return -EINVAL;
     ssize_t rc = enter(s);

@@ -16,8 +16,6 @@ import trace_asyncio as trace  # noqa: E402
 
 for theme in sorted(Path(__file__).parent.glob("scenarios/scenario_*.py")):
     importlib.import_module(theme.stem)
-for theme in ("tasks", "cancel", "waits", "gathers", "groups", "timers", "streams"):
-    importlib.import_module("scenario_" + theme)
 
 SKIPPED = 77
 
