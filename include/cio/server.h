@@ -67,8 +67,8 @@ typedef int cio_client_connected(cio_stream *s, void *arg);
  * Listens at a host's addresses and a port (asyncio.start_server). Both are numbers for now; a NULL
  * or empty host: all interfaces, by IPv4 and IPv6; "0": a free port, see cio_server_sockets(). Does
  * not wait. options may be NULL. Returns 0 and the server in *ret, to be ended by
- * cio_server_free(); -EINVAL also for hosts and ports that are no numbers; -EADDRINUSE and what else
- * the system says; -ENOMEM; CIO_ENOLOOP. *ret is NULL after an error.
+ * cio_server_free(); -EINVAL also for hosts and ports that are no numbers; -EADDRINUSE and what
+ * else the system says; -ENOMEM; CIO_ENOLOOP. *ret is NULL after an error.
  */
 CIO_API int cio_start_server(cio_server **ret, cio_client_connected *fn, void *arg,
                              const char *host, const char *service,
@@ -138,7 +138,7 @@ CIO_API int cio_server_shutdown(cio_server *server, double grace);
  */
 CIO_API int cio_server_serve_forever(cio_server *server);
 
-/* The descriptors that it listens at: up to n of them in fds. Returns how many there are; 0 closed. */
+/* The descriptors that it listens at: up to n of them in fds. Returns how many there are. */
 CIO_API int cio_server_sockets(const cio_server *server, int *fds, int n);
 
 /* How many connections there are. */

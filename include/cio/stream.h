@@ -139,7 +139,7 @@ CIO_API ssize_t cio_read_line(cio_stream *s, char *data, size_t size);
  */
 CIO_API ssize_t cio_peek(cio_stream *s, size_t least, const void **data);
 
-/* Takes n bytes from what was peeked at. Returns 0, or -EINVAL if there are not so many. No wait. */
+/* Takes n bytes from what was peeked at. Returns 0, or -EINVAL if there are not so many. */
 CIO_API int cio_consume(cio_stream *s, size_t n);
 
 CIO_API size_t cio_partly_read(const cio_stream *s); /* see cio_read_exactly(), cio_read_until() */
@@ -191,7 +191,7 @@ CIO_API size_t cio_unsent(const cio_stream *s);         /* bytes that are queued
 CIO_API int cio_peer_name(const cio_stream *s, struct sockaddr *address, socklen_t *size);
 CIO_API int cio_sock_name(const cio_stream *s, struct sockaddr *address, socklen_t *size);
 
-/* Its descriptor, the stream's: for socket options. -EINVAL for NULL; -EBADF once it was cut off. */
+/* Its descriptor, the stream's: for socket options. -EINVAL for NULL; -EBADF if it was cut off. */
 CIO_API int cio_stream_fd(const cio_stream *s);
 
 /* A server wants its clients to end: reads find the end, what is written is still sent. */

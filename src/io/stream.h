@@ -72,7 +72,7 @@ static inline void cio__stream_leave(cio_stream *s)
         cio__stream_free(s);
 }
 
-/* What a call that has waited returns: that the stream is gone goes before all but a cancellation. */
+/* What a call that has waited returns: the stream's end goes before all but a cancellation. */
 static inline int cio__stream_after_wait(const cio_stream *s, int rc)
 {
     if (unlikely(s->closing) && rc != CIO_ECANCELED)

@@ -141,6 +141,7 @@ int cio_vprintf(cio_stream *s, const char *format, va_list args)
         return -EINVAL;
     va_list again;
     va_copy(again, args);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it does not see the callers */
     int length = vsnprintf(text, sizeof text, format, args);
     int rc = -EINVAL;
     if (length >= 0 && (size_t)length < sizeof text) {

@@ -67,7 +67,7 @@ ssize_t cio__queue_try(struct cio__write_queue *queue, const struct iovec *buffe
 int cio__queue_append(struct cio__write_queue *queue, const struct iovec *buffers, size_t n,
                       size_t skip);
 
-/* Queues the bytes themselves. The chunk and what it points to stay until it is done or withdrawn. */
+/* Queues the bytes themselves: the chunk and they stay until it is done or withdrawn. */
 void cio__queue_lend(struct cio__write_queue *queue, struct cio__chunk *chunk,
                      const struct iovec *buffers, size_t n, size_t skip);
 
