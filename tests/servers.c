@@ -407,6 +407,39 @@ TEST(abort_clients_cuts_them_off)
         assert_int_equal(reports.seen[i].error, -ECONNABORTED);
 }
 
+static int shutdown_slowly(void *arg)
+{
+    return cio_server_shutdown(arg, 60);
+}
+
+static int shutdown_canceled(void *arg)
+{
+    (void)arg;
+    cio_server *server = start(echo, NULL, NULL);
+    cio_stream *s = dial();
+    expect_echo(s, "x");
+    for (int late = 0; late < 2; late++) {
+        cio_task *task = cio_create_task(shutdown_slowly, server);
+        if (late)
+            settle_streams();
+        else
+            cio_yield();
+        cio_cancel(task);
+        cio_cancel(task);
+        assert_int_equal(cio_await(task), CIO_ECANCELED);
+        assert_false(cio_server_is_serving(server));
+        expect_echo(s, "left alone");
+    }
+    cio_close(s);
+    assert_int_equal(cio_server_wait_closed(server), 0);
+    return cio_server_free(server);
+}
+
+TEST(shutdown_canceled_leaves_the_clients_alone)
+{
+    assert_int_equal(run_quiet(shutdown_canceled, NULL), 0);
+}
+
 static int serve_forever(void *arg)
 {
     return cio_server_serve_forever(arg);
