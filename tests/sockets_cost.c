@@ -160,7 +160,8 @@ TEST(one_receive_and_one_send_for_a_request)
 
 /* ---- A call that waits lets the loop sleep ---- */
 
-static int sleeps; /* polls that could block: a loop that spins has none, or very many */
+/* Polls that could block: a loop that spins has none, or thousands. TCP's pace may wake it some. */
+static int sleeps;
 
 static void count_sleep(void *arg)
 {
@@ -180,7 +181,7 @@ static void assert_loop_sleeps(void)
     assert_int_equal(cio_set_poll_hooks(loop, count_sleep, do_nothing, NULL), 0);
     sleeps = 0;
     assert_int_equal(cio_sleep(0.03), 0);
-    assert_in_range(sleeps, 1, 10);
+    assert_in_range(sleeps, 1, 100);
     assert_int_equal(cio_set_poll_hooks(loop, NULL, NULL, NULL), 0);
 }
 

@@ -66,14 +66,15 @@ static inline bool cio__ready_empty(const struct cio__ready *ready)
 static inline void cio__ready_put(struct cio__ready *ready, cio_handle *handle, unsigned watch,
                                   bool hurries)
 {
-    if (unlikely(ready->tail - ready->head >= ready->capacity)) {
+    uint64_t tail = ready->tail;
+    if (unlikely(tail - ready->head >= ready->capacity)) {
         cio__ready_push_slow(ready, handle, watch, hurries);
         return;
     }
-    handle->slot = (uint32_t)ready->tail;
+    ready->slots[tail & ready->mask] = handle;
+    ready->tail = tail + 1;
+    handle->slot = (uint32_t)tail;
     __atomic_store_n(&handle->state, (uint8_t)(1 /* CIO__READY */ | watch), __ATOMIC_RELAXED);
-    ready->slots[ready->tail & ready->mask] = handle;
-    ready->tail++;
 }
 
 static inline void cio__ready_push_as(struct cio__ready *ready, cio_handle *handle, unsigned watch)
