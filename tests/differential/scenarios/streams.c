@@ -27,7 +27,7 @@ static void tell(const char *text)
 /* ---- protocols ---- */
 
 static struct {
-    cio_transport *transport;
+    cio_transport *transport; /* NULL: it is lost, and gone */
     bool keeps_open;
     bool closes_in_made;
     bool pauses_in_made;
@@ -77,6 +77,7 @@ static void lost(void *self, int rc)
 {
     (void)self;
     say("lost %s", rc ? "by an error" : "cleanly");
+    p.transport = NULL;
 }
 
 static const cio_protocol protocol = {.connection_made = made,
@@ -85,6 +86,11 @@ static const cio_protocol protocol = {.connection_made = made,
                                       .pause_writing = paused,
                                       .resume_writing = resumed,
                                       .connection_lost = lost};
+
+static int is_closing(void)
+{
+    return !p.transport || cio_transport_is_closing(p.transport);
+}
 
 /* As create_connection(sock=...): goes on when connection_made was called. */
 static int connect_protocol(void)
@@ -105,7 +111,7 @@ SCENARIO_TIMED(protocol_data_and_eof)
     tell("more");
     shutdown(peer, SHUT_WR);
     pause_for_io();
-    say("closing %d", cio_transport_is_closing(p.transport) ? 1 : 0);
+    say("closing %d", is_closing());
     close(peer);
     return 0;
 }
@@ -116,10 +122,10 @@ SCENARIO_TIMED(protocol_half_open)
     connect_protocol();
     shutdown(peer, SHUT_WR);
     pause_for_io();
-    say("closing %d", cio_transport_is_closing(p.transport));
+    say("closing %d", is_closing());
     say("write %s", how(cio_transport_write(p.transport, "x", 1)));
     cio_transport_close(p.transport);
-    say("closing %d", cio_transport_is_closing(p.transport));
+    say("closing %d", is_closing());
     pause_for_io();
     close(peer);
     return 0;
@@ -171,7 +177,7 @@ static void drain(void)
     for (;;) {
         while (recv(peer, data, sizeof data, 0) > 0)
             continue;
-        if (cio_transport_unsent(p.transport) == 0)
+        if (!p.transport || cio_transport_unsent(p.transport) == 0)
             return;
         pause_for_io();
     }
@@ -202,7 +208,7 @@ SCENARIO_TIMED(protocol_close_flushes)
     say("close");
     cio_transport_close(p.transport);
     pause_for_io();
-    say("closing %d", cio_transport_is_closing(p.transport));
+    say("closing %d", is_closing());
     drain();
     pause_for_io();
     close(peer);
