@@ -128,8 +128,9 @@ TEST(t52_many_may_merge_but_the_last_is_seen)
 
 TEST(t52_real_time_signals_too)
 {
-    if (test_is_valgrind())
-        test_skip("valgrind keeps the last real-time signal for itself");
+    if (signal(SIGRTMAX, SIG_IGN) == SIG_ERR || kill(getpid(), SIGRTMAX) < 0)
+        test_skip("valgrind or an emulator keeps the last real-time signal for itself");
+    signal(SIGRTMAX, SIG_DFL);
     cio_loop *loop = new_loop();
     cio_handle handles[2] = {{0}};
     assert_int_equal(cio_add_signal_handler(loop, SIGRTMIN, &handles[0], note, "a"), 0);

@@ -575,6 +575,10 @@ TEST(t56_a_forked_child_has_no_threads_and_starts_its_own)
         test_skip("ThreadSanitizer allows no threads in a forked child");
     if (test_is_valgrind())
         test_skip("what the parent's other threads held is lost in a child");
+#ifdef __aarch64__
+    if (test_is_slow())
+        test_skip("qemu starts no thread in a child of many");
+#endif
     _Atomic int n = 0;
     struct errand errand = {new_executor(1), NULL, (void *)&n};
     RUN(works_in_child, &errand);

@@ -4,7 +4,11 @@
  */
 #include <cio.h>
 
+#ifdef __clang__
 #define FRAME __attribute__((noinline))
+#else
+#define FRAME __attribute__((noipa)) /* two functions of like bodies stay two */
+#endif
 
 static volatile int depth;
 
