@@ -34,12 +34,15 @@ enum {
 /* clang-format off */
 #define NS(row) {{"time", row, "ns"}}
 #define ECHO_CELL(n, bytes) {#n " " #bytes, ECHO, B_ALL, {{"cpu", "echo-" #n "x" #bytes, "us"}}}
-#define PACED_CELL(n, bytes)                                                                       \
-    {#n " " #bytes, PACED, B_ALL, {{"cpu", "echo-" #n "x" #bytes "-paced", "us"}}}
+#define FLIGHT_CELL(n, bytes, flight)                                                              \
+    {#n " " #bytes " " #flight, ECHO, B_ALL, {{"cpu", "echo-" #n "x" #bytes "-in-flight-" #flight, "us"}}}
 
 /* Our servers by streams and by protocols, beside the same peers. */
 #define SERVER_CELL(mode, n, bytes) \
     {#n " " #bytes, ECHO, B_CIO | B_UV | B_HAND, {{"cpu", mode "-" #n "x" #bytes, "us"}}, mode}
+#define SERVER_FLIGHT_CELL(mode, n, bytes, flight) \
+    {#n " " #bytes " " #flight, ECHO, B_CIO | B_UV | B_HAND, \
+     {{"cpu", mode "-" #n "x" #bytes "-in-flight-" #flight, "us"}}, mode}
 
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
@@ -102,7 +105,7 @@ const struct bench benches[] = {
      B_CIO | B_UV,
      {{"time", "thread-1000-jobs", "ns"}, {"cpu", "thread-1000-jobs-cpu", "ns"}}},
 
-    /* Server processor time a request, one request in flight on each connection. */
+    /* Server processor time a request, one request in flight on each connection, or on 64 of them. */
     ECHO_CELL(1, 64),
     ECHO_CELL(1, 1024),
     ECHO_CELL(1, 16384),
@@ -112,15 +115,17 @@ const struct bench benches[] = {
     ECHO_CELL(1000, 64),
     ECHO_CELL(1000, 1024),
     ECHO_CELL(1000, 16384),
-    PACED_CELL(1000, 64),
-    PACED_CELL(1000, 1024),
-    PACED_CELL(1000, 16384),
+    FLIGHT_CELL(1000, 64, 64),
+    FLIGHT_CELL(1000, 1024, 64),
+    FLIGHT_CELL(1000, 16384, 64),
     SERVER_CELL("echo-stream", 50, 64),
     SERVER_CELL("echo-stream", 50, 1024),
     SERVER_CELL("echo-stream", 50, 16384),
     SERVER_CELL("echo-stream", 1000, 64),
     SERVER_CELL("echo-stream", 1000, 1024),
     SERVER_CELL("echo-stream", 1000, 16384),
+    SERVER_FLIGHT_CELL("echo-stream", 1000, 64, 64),
+    SERVER_FLIGHT_CELL("echo-stream", 1000, 16384, 64),
     SERVER_CELL("echo-protocol", 50, 64),
     SERVER_CELL("echo-protocol", 1000, 1024),
 

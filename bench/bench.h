@@ -24,8 +24,7 @@ struct metric {
 enum kind {
     PLAIN, /* run the subject with `args`, read its values */
     HEAVY, /* the same, but it takes seconds or gigabytes: at most three rounds */
-    ECHO,  /* `args` is "CONNECTIONS BYTES": the subject serves, bench_load measures */
-    PACED, /* the same, at half of the rate that the server by hand was seen to bear */
+    ECHO,  /* `args` is "CONNECTIONS BYTES [IN-FLIGHT]": the subject serves, bench_load measures */
 };
 
 struct bench {

@@ -1,9 +1,9 @@
-/* The load of the echo benches: `bench_load PID PORT CONNECTIONS BYTES SECONDS [RATE]`.
+/* The load of the echo benches: `bench_load PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT]`.
  *
- * Each connection keeps one request in flight, as soon as it can or, if a rate is given, so that there are that many
- * requests a second in all. Every byte that comes back is compared. The server's cost is read from
- * its processor clock (user and system time) at both ends of the window, so that starting up and accepting cost it
- * nothing and it needs no code for being measured. */
+ * Each connection keeps one request in flight or, if a number is given, that many of them do at a time, in turn.
+ * Every byte that comes back is compared. The server's cost is read from its processor clock (user and system time) at
+ * both ends of the window, so that starting up and accepting cost it nothing and it needs no code for being measured.
+ */
 #include "subject.h"
 
 #include <arpa/inet.h>
@@ -27,7 +27,7 @@ struct connection {
     size_t sent;
     size_t received;
     bool wants_write;
-    struct connection *next; /* of those whose turn it is not yet */
+    struct connection *next; /* of those whose turn it is not */
 };
 
 static size_t message_bytes;
@@ -35,9 +35,6 @@ static unsigned char *pattern; /* message_bytes + PATTERN_SHIFTS pseudo-random b
 static unsigned char *incoming;
 static int epoll_fd;
 static long answered;
-static double rate; /* requests a second; 0: as many as can be had */
-static double sent_requests;
-static int64_t began_ns;
 static struct connection *idle_first, **idle_end = &idle_first;
 static clockid_t server_clock;
 
@@ -81,6 +78,23 @@ static void next_request(struct connection *c)
     send_more(c);
 }
 
+static void wait_for_turn(struct connection *c)
+{
+    c->next = NULL;
+    *idle_end = c;
+    idle_end = &c->next;
+}
+
+/* The connection that has been idle longest. */
+static struct connection *take_turn(void)
+{
+    struct connection *c = idle_first;
+    idle_first = c->next;
+    if (!idle_first)
+        idle_end = &idle_first;
+    return c;
+}
+
 static void receive(struct connection *c)
 {
     ssize_t n = recv(c->fd, incoming, message_bytes - c->received, 0);
@@ -94,29 +108,8 @@ static void receive(struct connection *c)
     if (c->received < message_bytes)
         return;
     answered++;
-    if (rate == 0) {
-        next_request(c);
-        return;
-    }
-    c->next = NULL;
-    *idle_end = c;
-    idle_end = &c->next;
-}
-
-/* Sends what is due by now, the connection that has been idle longest first. */
-static void send_due(void)
-{
-    double due = (double)(wall_ns() - began_ns) * 1e-9 * rate;
-    if (due - sent_requests > rate / 100) /* we were held up: that is not to be caught up with */
-        sent_requests = due - 1;
-    while (idle_first && sent_requests < due) {
-        struct connection *c = idle_first;
-        idle_first = c->next;
-        if (!idle_first)
-            idle_end = &idle_first;
-        sent_requests++;
-        next_request(c);
-    }
+    wait_for_turn(c);
+    next_request(take_turn());
 }
 
 static void connect_all(struct connection *all, int n, int port)
@@ -140,11 +133,9 @@ static void drive(int64_t until_ns)
 {
     struct epoll_event events[MAX_EVENTS];
     while (wall_ns() < until_ns) {
-        int n = epoll_wait(epoll_fd, events, MAX_EVENTS, rate == 0 ? 1000 : 0);
-        if (n == 0 && rate == 0)
+        int n = epoll_wait(epoll_fd, events, MAX_EVENTS, 1000);
+        if (n == 0)
             subject_fail("no answer for a second");
-        if (rate != 0)
-            send_due();
         for (int i = 0; i < n; i++) {
             struct connection *c = events[i].data.ptr;
             if (events[i].events & EPOLLOUT)
@@ -183,24 +174,28 @@ static void measure_window(double seconds)
 int main(int argc, char **argv)
 {
     if (argc != 6 && argc != 7) {
-        fprintf(stderr, "usage: %s PID PORT CONNECTIONS BYTES SECONDS [RATE]\n", argv[0]);
+        fprintf(stderr, "usage: %s PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT]\n", argv[0]);
         return 2;
     }
-    int n = atoi(argv[3]);
-    message_bytes = (size_t)atol(argv[4]);
-    if (n < 1 || message_bytes < 1)
-        subject_fail("connections and bytes must be positive");
+    int n = atoi(argv[4]);
+    int in_flight = argc == 7 ? atoi(argv[6]) : n;
+    message_bytes = (size_t)atol(argv[5]);
+    if (n < 1 || message_bytes < 1 || in_flight < 1 || in_flight > n)
+        subject_fail(
+            "connections and bytes must be positive, and no more in flight than connections");
     int rc = clock_getcpuclockid((pid_t)atoi(argv[1]), &server_clock);
     if (rc != 0)
         subject_fail("the server's clock: %s", strerror(rc));
-    rate = argc == 7 ? atof(argv[6]) : 0;
-    began_ns = wall_ns();
     make_pattern();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct connection *all = calloc((size_t)n, sizeof *all);
+    if (!pattern || !incoming || !all || epoll_fd < 0)
+        subject_fail("out of memory or descriptors");
     connect_all(all, n, atoi(argv[2]));
     for (int i = 0; i < n; i++)
-        send_more(&all[i]);
-    measure_window(atof(argv[5]));
+        wait_for_turn(&all[i]);
+    for (int i = 0; i < in_flight; i++)
+        next_request(take_turn());
+    measure_window(atof(argv[3]));
     return 0;
 }

@@ -77,7 +77,7 @@ static void measure_plain(const struct bench *b, enum subject s, struct result *
 
 /* The server says its port; the load generator reads the server's processor clock around its own window. */
 static void measure_echo(const struct bench *b, enum subject s, const struct options *o,
-                         double rate, struct result *out)
+                         struct result *out)
 {
     struct run server, load;
     char line[256] = "";
@@ -94,8 +94,8 @@ static void measure_echo(const struct bench *b, enum subject s, const struct opt
         fail(out, "the server told no port");
         return;
     }
-    snprintf(args, sizeof args, "%d %d %s %s %.0f", (int)server.pid, port, b->args,
-             o->quick ? "0.2" : "0.4", rate);
+    snprintf(args, sizeof args, "%d %d %s %s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
+             b->args);
     if (run_start(&load, "bench_load", args, LOAD_CPU) < 0)
         fail(out, strerror(errno));
     else
@@ -103,34 +103,10 @@ static void measure_echo(const struct bench *b, enum subject s, const struct opt
     run_kill(&server);
 }
 
-/* How many requests a second the server by hand answers at most; 0: it could not be found out. */
-static double most_by_hand(const struct bench *b, const struct options *o)
-{
-    struct bench saturated = {b->args, ECHO, b->subjects, {{"rate", "", ""}}};
-    struct result result = {0};
-    measure_echo(&saturated, HAND, o, 0, &result);
-    return result.metrics[0].count == 1 ? result.metrics[0].values[0] : 0;
-}
-
-static void measure_paced(const struct bench *b, enum subject s, const struct options *o,
-                          struct result *out)
-{
-    static double rates[BENCH_MAX_BENCHES]; /* the same for all subjects and rounds */
-    double *rate = &rates[b - benches];
-    if (*rate == 0)
-        *rate = most_by_hand(b, o) / 2;
-    if (*rate == 0)
-        fail(out, "the server by hand gave no rate to go by");
-    else
-        measure_echo(b, s, o, *rate, out);
-}
-
 void measure(const struct bench *b, enum subject s, const struct options *o, struct result *out)
 {
     if (b->kind == ECHO)
-        measure_echo(b, s, o, 0, out);
-    else if (b->kind == PACED)
-        measure_paced(b, s, o, out);
+        measure_echo(b, s, o, out);
     else
         measure_plain(b, s, out);
 }
