@@ -155,6 +155,72 @@ TEST(follow_and_grep)
     assert_null(strstr(p.text, "perl"));
 }
 
+/* The lines of a file that have a word in them, after `text`. */
+static void append_lines_with(const char *path, const char *word, char *text)
+{
+    char line[512];
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        if (strstr(line, word))
+            strcat(text, line);
+    fclose(file);
+}
+
+/* The log that a simulator writes is followed while it is written. */
+TEST(logsim_and_follow)
+{
+    enum { LINES = 200 };
+    static struct program p, log;
+    static char expected[65536];
+    char path[] = "/tmp/cio-course-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    start(&p, WORDS("follow", path, "/ply/"));
+    read_until(&p, "Following");
+    start(&log, WORDS("logsim", path, "200", "0.0005", "7"));
+    assert_int_equal(finish(&log), 0);
+    append(path, "the last GET /ply/\n");
+    read_until(&p, "the last GET /ply/\n");
+    kill(p.pid, SIGINT);
+    int code = finish(&p);
+    snprintf(expected, sizeof expected, "Following %s\n", path);
+    size_t before = strlen(expected);
+    append_lines_with(path, "/ply/", expected);
+    bool some = strlen(expected) > before + 100;
+    int lines = 0;
+    char c;
+    while (read(fd, &c, 1) == 1)
+        lines += c == '\n';
+    close(fd);
+    unlink(path);
+    assert_int_equal(code, 130);
+    assert_int_equal(lines, LINES + 1);
+    assert_true(some);
+    assert_string_equal(p.text, expected);
+}
+
+TEST(logsim_says_the_same_for_the_same_seed)
+{
+    static char logs[3][16384];
+    static const char *const seeds[] = {"3", "3", "4"};
+    for (int i = 0; i < 3; i++) {
+        struct program p;
+        char path[] = "/tmp/cio-course-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        start(&p, WORDS("logsim", path, "50", "0", seeds[i]));
+        int code = finish(&p);
+        ssize_t n = read(fd, logs[i], sizeof logs[i] - 1);
+        close(fd);
+        unlink(path);
+        assert_int_equal(code, 0);
+        assert_true(n > 50);
+    }
+    assert_string_equal(logs[0], logs[1]);
+    assert_string_not_equal(logs[0], logs[2]);
+}
+
 static void expect_broadcast(const char *const *words)
 {
     static const char lines[] = "python a\nswig b\nboth swig and python\nperl\nnothing\n";
@@ -457,4 +523,136 @@ TEST(pyos_7_what_blocks_blocks_all)
     close(fd);
     kill(p.pid, SIGKILL);
     assert_int_equal(finish(&p), -SIGKILL);
+}
+
+/* ---- the network: one echo server by threads, coroutines, callbacks and tasks ---- */
+
+static void expect_refusal(const char *const *words)
+{
+    struct program p;
+    start(&p, words);
+    assert_int_equal(finish(&p), 2);
+}
+
+static void blast(const char *const *server)
+{
+    static struct program p, blaster;
+    char port[8], expected[64];
+    start(&p, server);
+    snprintf(port, sizeof port, "%d", port_of(&p));
+    int idle = client(atoi(port)); /* one that says nothing holds up nobody */
+    int rude = client(atoi(port)); /* nor does one that leaves in the middle */
+    assert_int_equal(write(rude, "x", 1), 1);
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(rude, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(rude);
+    int messages = test_scale(5000);
+    char count[16];
+    snprintf(count, sizeof count, "%d", messages);
+    start(&blaster, WORDS("blaster", port, "100", count, "1024"));
+    assert_int_equal(finish(&blaster), 0);
+    snprintf(expected, sizeof expected, "%d messages, 0 wrong, ", messages);
+    assert_int_equal(strncmp(blaster.text, expected, strlen(expected)), 0);
+    start(&blaster, WORDS("blaster", port, "10", "20", "65536"));
+    assert_int_equal(finish(&blaster), 0);
+    echo(idle, "still here");
+    close(idle);
+    kill(p.pid, SIGKILL);
+    assert_int_equal(finish(&p), -SIGKILL);
+}
+
+TEST(echo_by_threads)
+{
+    blast(WORDS("echo_threads"));
+}
+
+TEST(echo_by_coroutines)
+{
+    blast(WORDS("pyos_echo", "quiet"));
+}
+
+TEST(echo_by_callbacks)
+{
+    blast(WORDS("echo_callbacks"));
+}
+
+TEST(echo_by_tasks)
+{
+    blast(WORDS("echo_tasks"));
+}
+
+/* What answers wrongly is found out. */
+TEST(blaster_counts_wrong_answers)
+{
+    struct program p;
+    char port[8];
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 5), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+    start(&p, WORDS("blaster", port, "1", "2", "8"));
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    char text[8];
+    assert_int_equal(recv(fd, text, 8, MSG_WAITALL), 8);
+    assert_int_equal(write(fd, text, 8), 8);
+    assert_int_equal(recv(fd, text, 8, MSG_WAITALL), 8);
+    text[3]++;
+    assert_int_equal(write(fd, text, 8), 8);
+    int code = finish(&p);
+    close(fd);
+    close(listener);
+    assert_int_equal(code, 1);
+    assert_int_equal(strncmp(p.text, "2 messages, 1 wrong, ", 21), 0);
+}
+
+/* The figures are the machine's; that every message came back right is not. */
+TEST(runblaster_compares_them)
+{
+    static const char *const servers[] = {"threads", "coroutines", "callbacks", "tasks"};
+    struct program p;
+    char messages[16];
+    int n = test_scale(2000);
+    snprintf(messages, sizeof messages, "%d", n);
+    start(&p, WORDS("runblaster", "-c", "30", "-m", messages, "-s", "1024", "-p", "3"));
+    assert_int_equal(finish(&p), 0);
+    const char *line = p.text;
+    for (int skipped = 0; skipped < 2; skipped++) /* what is measured, and the heads of columns */
+        line = strchr(line, '\n') + 1;
+    for (int i = 0; i < 4; i++) {
+        char name[16];
+        long came, wrong;
+        double seconds, rate, used;
+        assert_int_equal(
+            sscanf(line, "%15s %ld %ld %lf %lf %lf", name, &came, &wrong, &seconds, &rate, &used),
+            6);
+        assert_string_equal(name, servers[i]);
+        assert_int_equal(came, 3 * n);
+        assert_int_equal(wrong, 0);
+        assert_true(seconds > 0 && rate > 0 && used >= 0);
+        line = strchr(line, '\n') + 1;
+    }
+    assert_string_equal(line, "");
+}
+
+TEST(network_programs_refuse_bad_input)
+{
+    expect_refusal(WORDS("echo_threads", "65536"));
+    expect_refusal(WORDS("echo_callbacks", "x"));
+    expect_refusal(WORDS("echo_tasks", "-1"));
+    expect_refusal(WORDS("pyos_echo", "9"));
+    expect_refusal(WORDS("pyos_echo", "7", "port"));
+    expect_refusal(WORDS("blaster"));
+    expect_refusal(WORDS("blaster", "0"));
+    expect_refusal(WORDS("blaster", "1", "0"));
+    expect_refusal(WORDS("blaster", "1", "1", "1", "65537"));
+    expect_refusal(WORDS("runblaster", "-p", "0"));
+    expect_refusal(WORDS("runblaster", "-c", "many"));
+    expect_refusal(WORDS("runblaster", "twisted"));
+    expect_refusal(WORDS("logsim"));
+    expect_refusal(WORDS("logsim", "/dev/null", "-1"));
+    expect_refusal(WORDS("logsim", "/dev/null", "1", "soon"));
 }

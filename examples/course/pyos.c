@@ -51,7 +51,8 @@ static int say_with_tid(cio_generator *g, void *arg)
 static int run(cio_generator_fn *fn, struct speech *a, struct speech *b, bool leaves_ends_alone)
 {
     struct os os;
-    os_init(&os);
+    if (os_init(&os) < 0)
+        return -1;
     os.leaves_ends_alone = leaves_ends_alone;
     os_new(&os, fn, a);
     if (b)

@@ -2,25 +2,25 @@
  * pyos_echo: the operating system of pyos serves the network. Its tasks wait for sockets by system
  * calls, so one that waits holds up nobody: "I'm alive" keeps being said.
  *
- *     pyos_echo 7 [PORT]    step 7: the tasks wait for a socket, then use it
- *     pyos_echo 8 [PORT]    step 8: accept, receive and send are coroutines that tasks call
- *     pyos_echo bad [PORT]  what happens without: the accept blocks everybody
+ *     pyos_echo 7 [PORT]       step 7: the tasks wait for a socket, then use it
+ *     pyos_echo 8 [PORT]       step 8: accept, receive and send are coroutines that tasks call
+ *     pyos_echo bad [PORT]     what happens without: the accept blocks everybody
+ *     pyos_echo quiet [PORT]   step 8, but nobody says anything: for runblaster
  *
  * PORT 0, the default, is a free one.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/net.h"
 #include "lib/os.h"
 
 static uint16_t port;
+static bool quiet;
 
 /* Says so ten times a second or so, however often it runs. */
 static int alive(cio_generator *g, void *arg)
@@ -37,21 +37,6 @@ static int alive(cio_generator *g, void *arg)
         rc = os_yield(g);
     }
     return rc;
-}
-
-static int listener(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, 64) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
-        perror("pyos_echo");
-        exit(1);
-    }
-    printf("Server starting on port %d\n", ntohs(address.sin_port));
-    return fd;
 }
 
 /* ---- step 7 ---- */
@@ -73,8 +58,8 @@ static int handle_client(cio_generator *g, void *arg)
 
 static int server(cio_generator *g, void *wait)
 {
-    int fd = listener();
-    int rc = 0;
+    int fd = listen_at(port, true);
+    int rc = fd;
     while (rc >= 0) {
         if (wait)
             rc = os_read_wait(g, fd);
@@ -154,15 +139,16 @@ static int handle_client_8(cio_generator *g, void *arg)
         if (sock_sendall(g, client, data, (size_t)n) < 0)
             break;
     close(client.fd);
-    puts("Client closed");
+    if (!quiet)
+        puts("Client closed");
     return 0;
 }
 
 static int server_8(cio_generator *g, void *arg)
 {
-    struct sock listening = {listener()};
+    struct sock listening = {listen_at(port, true)};
     (void)arg;
-    int rc = 0;
+    int rc = listening.fd;
     while (rc >= 0) {
         struct sock client = sock_accept(g, listening);
         rc = client.fd;
@@ -177,18 +163,23 @@ int main(int argc, char **argv)
 {
     struct os os;
     const char *step = argc > 1 ? argv[1] : "";
-    port = (uint16_t)(argc > 2 ? atoi(argv[2]) : 0);
+    quiet = strcmp(step, "quiet") == 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    os_init(&os);
-    os_new(&os, alive, NULL);
+    if (argc > 3 || !read_port(argc == 3 ? argv[2] : "0", &port) || os_init(&os) < 0) {
+        fprintf(stderr, "usage: pyos_echo 7|8|bad|quiet [PORT]\n");
+        return 2;
+    }
+    os.quiet = quiet;
+    if (!quiet)
+        os_new(&os, alive, NULL);
     if (strcmp(step, "7") == 0)
         os_new(&os, server, "waits");
     else if (strcmp(step, "bad") == 0)
         os_new(&os, server, NULL);
-    else if (strcmp(step, "8") == 0)
+    else if (strcmp(step, "8") == 0 || quiet)
         os_new(&os, server_8, NULL);
     else {
-        fprintf(stderr, "usage: pyos_echo 7|8|bad [PORT]\n");
+        fprintf(stderr, "usage: pyos_echo 7|8|bad|quiet [PORT]\n");
         return 2;
     }
     return os_mainloop(&os) < 0;

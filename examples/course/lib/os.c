@@ -1,14 +1,17 @@
 /* The operating system: tasks, traps, the scheduler. */
 #include "os.h"
 
-#include <poll.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
-void os_init(struct os *os)
+int os_init(struct os *os)
 {
-    *os = (struct os){0};
+    *os = (struct os){.epoll = epoll_create1(EPOLL_CLOEXEC)};
     os->ready_end = &os->ready;
+    return os->epoll < 0 ? -errno : 0;
 }
 
 static void schedule(struct os *os, struct os_task *task)
@@ -16,27 +19,43 @@ static void schedule(struct os *os, struct os_task *task)
     task->next = NULL;
     *os->ready_end = task;
     os->ready_end = &task->next;
+    os->n_ready++;
 }
 
 static struct os_task *next_ready(struct os *os)
 {
     struct os_task *task = os->ready;
     os->ready = task->next;
+    os->n_ready--;
     if (!os->ready)
         os->ready_end = &os->ready;
     return task;
+}
+
+static bool make_room(struct os *os)
+{
+    if (os->last_tid + 1 < os->room)
+        return true;
+    int room = os->room ? os->room * 2 : 64;
+    struct os_task **all = realloc(os->all, (size_t)room * sizeof(struct os_task *));
+    if (!all)
+        return false;
+    os->all = all;
+    os->room = room;
+    return true;
 }
 
 int os_new(struct os *os, cio_generator_fn *fn, void *arg)
 {
     struct os_task *task = calloc(1, sizeof *task);
     cio_generator *target = cio_generator_new(fn, arg);
-    if (!task || !target || os->last_tid == 63) {
+    if (!task || !target || !make_room(os)) {
         free(task);
         cio_generator_free(target);
-        return -1;
+        return -ENOMEM;
     }
     task->tid = ++os->last_tid;
+    task->fd = -1;
     task->stack[task->depth++] = target;
     os->all[task->tid] = task;
     os->alive++;
@@ -96,7 +115,8 @@ static void close_all(struct os_task *task)
 
 static void task_ended(struct os *os, struct os_task *task)
 {
-    printf("Task %d terminated\n", task->tid);
+    if (!os->quiet)
+        printf("Task %d terminated\n", task->tid);
     os->all[task->tid] = NULL;
     os->alive--;
     struct os_task *next;
@@ -109,60 +129,66 @@ static void task_ended(struct os *os, struct os_task *task)
 
 /* ---- descriptors ---- */
 
-static int count_for_files(const struct os *os)
+/* The kernel remembers who waits for what, and says each once. Returns 0 or a negative error. */
+static int wait_for_file(struct os *os, struct os_task *task, unsigned events, int fd)
 {
-    int n = 0;
-    for (const struct os_task *task = os->for_files; task; task = task->next)
-        n++;
-    return n;
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = task};
+    int rc = epoll_ctl(os->epoll, EPOLL_CTL_MOD, fd, &event);
+    if (rc < 0 && errno == ENOENT)
+        rc = epoll_ctl(os->epoll, EPOLL_CTL_ADD, fd, &event);
+    if (rc < 0)
+        return -errno;
+    task->fd = fd;
+    os->n_for_files++;
+    return 0;
 }
 
-static void wake_for_files(struct os *os, const struct pollfd *files)
+static void end_of_wait(struct os *os, struct os_task *task)
 {
-    struct os_task **place = &os->for_files;
-    for (int i = 0; *place; i++) {
-        struct os_task *task = *place;
-        if (!files[i].revents) {
-            place = &task->next;
-            continue;
-        }
-        *place = task->next;
-        schedule(os, task);
-    }
+    task->fd = -1;
+    os->n_for_files--;
+    schedule(os, task);
 }
 
 /* Asks the kernel who can go on; waits for that if nobody else can. */
 static void poll_files(struct os *os, bool wait)
 {
-    struct pollfd files[64];
-    int n = 0;
-    for (struct os_task *task = os->for_files; task; task = task->next)
-        files[n++] = (struct pollfd){.fd = task->fd, .events = task->events};
-    if (poll(files, (nfds_t)n, wait ? -1 : 0) > 0)
-        wake_for_files(os, files);
+    struct epoll_event events[64];
+    int n = epoll_wait(os->epoll, events, 64, wait ? -1 : 0);
+    for (int i = 0; i < n; i++)
+        end_of_wait(os, events[i].data.ptr);
+}
+
+/* Runs a task to its next trap and deals with that. False: the system is to end. */
+static bool step(struct os *os)
+{
+    struct os_task *task = next_ready(os);
+    struct os_trap *trap;
+    if (os_task_run(task, &trap) > 0) {
+        if (trap && trap->kind == SYSTEM_CALL)
+            trap->handle(os, task, trap);
+        else
+            schedule(os, task);
+        return true;
+    }
+    if (os->leaves_ends_alone)
+        return false;
+    task_ended(os, task);
+    return true;
 }
 
 int os_mainloop(struct os *os)
 {
-    while (os->alive) {
-        if (count_for_files(os))
+    bool goes_on = true;
+    while (os->alive && goes_on) {
+        if (os->n_for_files)
             poll_files(os, !os->ready);
-        if (!os->ready)
-            continue;
-        struct os_task *task = next_ready(os);
-        struct os_trap *trap;
-        if (os_task_run(task, &trap) > 0) {
-            if (trap && trap->kind == SYSTEM_CALL)
-                trap->handle(os, task, trap);
-            else
-                schedule(os, task);
-        } else if (os->leaves_ends_alone) {
-            return -1;
-        } else {
-            task_ended(os, task);
-        }
+        for (int n = os->n_ready; n > 0 && goes_on; n--)
+            goes_on = step(os);
     }
-    return 0;
+    close(os->epoll);
+    free(os->all);
+    return goes_on ? 0 : -1;
 }
 
 /* ---- system calls ---- */
@@ -205,7 +231,7 @@ int os_new_task(cio_generator *g, cio_generator_fn *fn, void *arg)
 
 static struct os_task *find(struct os *os, intptr_t tid)
 {
-    return tid > 0 && tid < 64 ? os->all[tid] : NULL;
+    return tid > 0 && tid <= os->last_tid ? os->all[tid] : NULL;
 }
 
 /* It is closed here; the scheduler finds that it has ended when its turn comes. */
@@ -213,8 +239,14 @@ static void kill_task(struct os *os, struct os_task *task, struct os_trap *trap)
 {
     struct os_task *victim = find(os, trap->number);
     task->sendval = victim && victim != task;
-    if (task->sendval)
+    if (task->sendval) {
+        int fd = victim->fd;
+        if (fd >= 0) {
+            epoll_ctl(os->epoll, EPOLL_CTL_DEL, fd, NULL);
+            end_of_wait(os, victim);
+        }
         close_all(victim);
+    }
     schedule(os, task);
 }
 
@@ -240,22 +272,21 @@ int os_wait_task(cio_generator *g, int tid)
     return (int)trap_into(g, (struct os_trap){SYSTEM_CALL, .handle = wait_task, .number = tid});
 }
 
-static void wait_for_file(struct os *os, struct os_task *task, short events, int fd)
+static void wait_or_say_why(struct os *os, struct os_task *task, unsigned events, int fd)
 {
-    task->fd = fd;
-    task->events = events;
-    task->next = os->for_files;
-    os->for_files = task;
+    task->sendval = wait_for_file(os, task, events, fd);
+    if (task->sendval < 0)
+        schedule(os, task);
 }
 
 static void read_wait(struct os *os, struct os_task *task, struct os_trap *trap)
 {
-    wait_for_file(os, task, POLLIN, (int)trap->number);
+    wait_or_say_why(os, task, EPOLLIN, (int)trap->number);
 }
 
 static void write_wait(struct os *os, struct os_task *task, struct os_trap *trap)
 {
-    wait_for_file(os, task, POLLOUT, (int)trap->number);
+    wait_or_say_why(os, task, EPOLLOUT, (int)trap->number);
 }
 
 int os_read_wait(cio_generator *g, int fd)

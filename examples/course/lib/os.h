@@ -30,20 +30,24 @@ struct os_task {
     intptr_t sendval;
     struct os_task *next;    /* in a queue */
     struct os_task *waiting; /* those that wait for its end */
-    int fd;                  /* that it waits for */
-    short events;
+    int fd;                  /* that it waits for; -1: none */
 };
 
 struct os {
     struct os_task *ready, **ready_end;
-    struct os_task *all[64]; /* by tid */
+    int n_ready;
+    struct os_task **all; /* by tid */
+    int room;             /* of all */
     int alive;
     int last_tid;
-    struct os_task *for_files; /* those that wait for a descriptor */
-    bool leaves_ends_alone;    /* step 2: nobody deals with a task that ends */
+    int epoll;
+    int n_for_files;        /* tasks that wait for a descriptor */
+    bool leaves_ends_alone; /* step 2: nobody deals with a task that ends */
+    bool quiet;             /* nor is it said */
 };
 
-void os_init(struct os *os);
+/* Returns 0 or a negative error. */
+int os_init(struct os *os);
 
 /* Makes a task of a coroutine and queues it. Returns its number, or a negative error. */
 int os_new(struct os *os, cio_generator_fn *fn, void *arg);
@@ -51,10 +55,13 @@ int os_new(struct os *os, cio_generator_fn *fn, void *arg);
 /* Runs a task to its next trap. > 0: with *trap; 0: it has ended. */
 int os_task_run(struct os_task *task, struct os_trap **trap);
 
-/* Runs until no task is left. With leaves_ends_alone, until one has ended: -1. */
+/*
+ * Runs until no task is left, in rounds: the kernel is asked whose descriptors are ready, then each
+ * task that can run does so once. With leaves_ends_alone, until a task has ended: -1.
+ */
 int os_mainloop(struct os *os);
 
-/* ---- for tasks: each traps, and returns the answer ---- */
+/* ---- for tasks: each traps, and returns the answer or a negative error ---- */
 
 int os_yield(cio_generator *g);
 int os_get_tid(cio_generator *g);
