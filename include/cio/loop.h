@@ -96,6 +96,10 @@ enum cio_priority {
     CIO_PRIORITY_HIGH = 1,
 };
 
+/*
+ * What is 0 or NULL may come from the environment. There, a value that makes no sense is told of on
+ * stderr and ignored; a backend that there is not is an error.
+ */
 typedef struct cio_loop_options {
     const char *backend; /* "epoll"; NULL: $CIO_BACKEND, else the default */
     size_t stack_size;   /* usable bytes of a task's stack, rounded up to pages; 0: 64 KiB */

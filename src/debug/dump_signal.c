@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "debug/mode.h"
 #include "debug/stop.h"
+#include "os/environment.h"
 
 static int dump_signal;      /* 0: none */
 static int dump_signal_runs; /* cio_run()s that asked for it */
@@ -79,25 +78,11 @@ bool cio__dumps_on(int signal_number)
     return sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == on_dump_signal;
 }
 
-static int signal_of_environment(void)
-{
-    const char *text = getenv("CIO_DUMP_SIGNAL");
-    if (!text)
-        return 0;
-    if (strncmp(text, "SIG", 3) == 0)
-        text += 3;
-    if (strcmp(text, "USR1") == 0)
-        return SIGUSR1;
-    if (strcmp(text, "USR2") == 0)
-        return SIGUSR2;
-    return (int)strtol(text, NULL, 10);
-}
-
 /* A signal that cannot be had is not worth failing for: the program runs, and cannot be asked. */
 bool cio__dump_signal_begin(int signal_number)
 {
     if (!signal_number)
-        signal_number = signal_of_environment();
+        signal_number = cio__env_dump_signal();
     if (signal_number <= 0 || signal_number > SIGRTMAX || signal_number == SIGURG)
         return false;
     cio__handler_stack_give();

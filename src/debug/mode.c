@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "debug/stop.h"
 #include "loop/run.h"
+#include "os/environment.h"
 #include "os/memory.h"
 
 #define SLOW_DEFAULT 0.1
@@ -248,19 +248,13 @@ double cio_get_slow_callback_duration(const cio_loop *loop)
     return loop->slow_ns == CIO__NEVER ? CIO_FOREVER : (double)loop->slow_ns / 1e9;
 }
 
-static bool asked_for_by_environment(void)
-{
-    const char *text = getenv("CIO_DEBUG");
-    return text && *text && strcmp(text, "0") != 0;
-}
-
 int cio__debug_begin(cio_loop *loop, const cio_loop_options *options)
 {
     double slow = options->slow_callback_duration;
     int rc = cio_set_slow_callback_duration(loop, slow != 0 ? slow : SLOW_DEFAULT);
     if (rc == 0 && options->debug)
         rc = cio_set_debug(loop, true);
-    else if (rc == 0 && asked_for_by_environment())
+    else if (rc == 0 && cio__env_debug())
         cio_set_debug(loop, true); /* a program that did not ask runs without it if need be */
     return rc;
 }

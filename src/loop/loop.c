@@ -1,12 +1,12 @@
 /* A loop's life. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "loop/debug.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
+#include "os/environment.h"
 #include "os/gdb.h"
 #include "os/memory.h"
 
@@ -100,9 +100,8 @@ static int open_loop(cio_loop *loop, const cio_loop_options *options)
 static int64_t turn_budget_ns(const cio_loop_options *options)
 {
     double seconds = options->turn_budget;
-    const char *text = getenv("CIO_TURN_BUDGET");
-    if (seconds == 0 && text)
-        seconds = strtod(text, NULL);
+    if (seconds == 0)
+        seconds = cio__env_turn_budget();
     return seconds > 0 ? cio__deadline_after_ns(0, seconds) : TURN_BUDGET_NS;
 }
 

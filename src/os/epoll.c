@@ -1,6 +1,5 @@
 /* The epoll backend. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -8,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/environment.h"
 #include "os/kernel.h"
 #include "os/memory.h"
 #include "os/valgrind.h"
@@ -206,9 +206,10 @@ const struct cio__os_ops cio__epoll_backend = {
 
 const struct cio__os_ops *cio__backend(const char *name)
 {
-    if (!name)
-        name = getenv("CIO_BACKEND");
-    if (!name || !*name || strcmp(name, "epoll") == 0)
+    const char *asked = name ? name : cio__env_backend();
+    if (!asked || !*asked || strcmp(asked, "epoll") == 0)
         return &cio__epoll_backend;
+    if (!name)
+        cio__env_no_such_backend(asked);
     return NULL;
 }
