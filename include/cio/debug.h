@@ -55,7 +55,12 @@ CIO_API int cio_dump_on_signal(int signal_number);
  *   with the caller's stack. That is: cio_call_soon(), cio_call_later(), cio_call_at(),
  *   cio_add_reader(), cio_add_writer(), cio_create_task_with(), cio_create_future(), cio_cancel(),
  *   cio_set_result(), cio_set_error(), cio_add_done_callback(), cio_stop();
+ * - a poll that takes longer than it was asked to, by the slow-callback duration or more, is
+ *   reported to stderr: the machine is overloaded, or was asleep;
+ * - cio_sock_connect(), cio_sock_accept(), and those that receive and send, return -EINVAL for a
+ *   descriptor that is not non-blocking, which is reported to stderr with the caller's stack;
  * - tasks and futures remember where they were created: cio_exception_context has it, and dumps do.
+ *   So do streams, transports and servers, for the report of those that were never closed.
  *
  * To report what still blocks, the loop's thread is interrupted by SIGURG; a sleep(3) or poll(2)
  * that the callback should not make anyway may be cut short by it. Returns 0; -EINVAL for NULL;

@@ -2,7 +2,7 @@
  * Sockets for tasks (loop.sock_recv and its kin). Every call tries the system call first unless the
  * descriptor is known not to be ready, and waits then; a task that has made 64 calls in a row
  * without a wait also yields once before the next, so that others get their turn. Descriptors must
- * be non-blocking.
+ * be non-blocking; debug mode refuses others, see <cio/debug.h>.
  *
  * Common errors: CIO_ENOTASK outside a task; -EINVAL for a negative fd or NULL data; -EBADF; what
  * the system call says; -ENOMEM; CIO_ECANCELED. The word in brackets says what a canceled call

@@ -15,21 +15,27 @@
 #define SLOW_DEFAULT 0.1
 #define TRACES_FIRST 128
 
-static size_t slot_of(const struct cio__debug *debug, const cio_future *future)
+static size_t slot_of(const struct cio__debug *debug, const void *thing)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)future / CIO__CACHE_LINE * UINT64_C(0x9E3779B97F4A7C15);
-    size_t slot = (size_t)(hash >> 32) & (debug->capacity - 1);
-    while (debug->traces[slot].future && debug->traces[slot].future != future)
+    uint64_t hash = (uint64_t)(uintptr_t)thing / CIO__CACHE_LINE * UINT64_C(0x9E3779B97F4A7C15);
+    return (size_t)(hash >> 32) & (debug->capacity - 1);
+}
+
+/* Where it is or would be. */
+static size_t place_of(const struct cio__debug *debug, const void *thing)
+{
+    size_t slot = slot_of(debug, thing);
+    while (debug->traces[slot].thing && debug->traces[slot].thing != thing)
         slot = (slot + 1) & (debug->capacity - 1);
     return slot;
 }
 
-static struct cio__trace *find_trace(const struct cio__debug *debug, const cio_future *future)
+static struct cio__trace *find_trace(const struct cio__debug *debug, const void *thing)
 {
     if (!debug || !debug->capacity)
         return NULL;
-    struct cio__trace *trace = &debug->traces[slot_of(debug, future)];
-    return trace->future ? trace : NULL;
+    struct cio__trace *trace = &debug->traces[place_of(debug, thing)];
+    return trace->thing ? trace : NULL;
 }
 
 static bool grow_traces(struct cio__debug *debug)
@@ -40,8 +46,8 @@ static bool grow_traces(struct cio__debug *debug)
         return false;
     memset(larger.traces, 0, larger.capacity * sizeof *larger.traces);
     for (size_t i = 0; i < debug->capacity; i++)
-        if (debug->traces[i].future)
-            larger.traces[slot_of(&larger, debug->traces[i].future)] = debug->traces[i];
+        if (debug->traces[i].thing)
+            larger.traces[place_of(&larger, debug->traces[i].thing)] = debug->traces[i];
     cio__free(debug->traces);
     debug->traces = larger.traces;
     debug->capacity = larger.capacity;
@@ -49,14 +55,34 @@ static bool grow_traces(struct cio__debug *debug)
 }
 
 /* NULL: no memory; then nothing is known of it. */
-static struct cio__trace *make_trace(struct cio__debug *debug, const cio_future *future)
+static struct cio__trace *make_trace(struct cio__debug *debug, const void *thing)
 {
     if (debug->n * 2 >= debug->capacity && !grow_traces(debug))
-        return find_trace(debug, future);
-    struct cio__trace *trace = &debug->traces[slot_of(debug, future)];
-    debug->n += !trace->future;
-    *trace = (struct cio__trace){.future = future};
+        return find_trace(debug, thing);
+    struct cio__trace *trace = &debug->traces[place_of(debug, thing)];
+    debug->n += !trace->thing;
+    *trace = (struct cio__trace){.thing = thing};
     return trace;
+}
+
+/* Those behind it move up, unless they stand before where they are looked for. */
+void cio__debug_ended(const cio_loop *loop, const void *thing)
+{
+    struct cio__debug *debug = loop->debug;
+    struct cio__trace *trace = find_trace(debug, thing);
+    if (!trace)
+        return;
+    size_t mask = debug->capacity - 1;
+    size_t hole = (size_t)(trace - debug->traces);
+    for (size_t i = (hole + 1) & mask; debug->traces[i].thing; i = (i + 1) & mask) {
+        size_t from = slot_of(debug, debug->traces[i].thing);
+        if (((i - from) & mask) >= ((i - hole) & mask)) {
+            debug->traces[hole] = debug->traces[i];
+            hole = i;
+        }
+    }
+    debug->traces[hole].thing = NULL;
+    debug->n--;
 }
 
 void cio__debug_see(const cio_loop *loop, const cio_task *task, int64_t *ret_since_ns,
@@ -70,9 +96,9 @@ void cio__debug_see(const cio_loop *loop, const cio_task *task, int64_t *ret_sin
 }
 
 /* Our callers of these files have frame pointers; those of the program may have something else. */
-__attribute__((noinline)) void cio__debug_created(cio_loop *loop, const cio_future *future)
+__attribute__((noinline)) void cio__debug_created(cio_loop *loop, const void *thing)
 {
-    struct cio__trace *trace = make_trace(loop->debug, future);
+    struct cio__trace *trace = make_trace(loop->debug, thing);
     if (!trace)
         return;
     uintptr_t fp = (uintptr_t)__builtin_frame_address(0);
@@ -100,9 +126,9 @@ static void *find_place(void *arg)
     return NULL;
 }
 
-const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char *text, size_t size)
+const char *cio__debug_created_at(cio_loop *loop, const void *thing, char *text, size_t size)
 {
-    struct cio__trace *trace = find_trace(loop->debug, future);
+    struct cio__trace *trace = find_trace(loop->debug, thing);
     if (!trace || !trace->site[0])
         return NULL;
     struct asking_place asking = {.debug = loop->debug, .pcs = trace->site, .size = size};
@@ -147,6 +173,17 @@ static void note_end(cio_loop *loop, const cio_task *task, int64_t began_ns)
         trace = make_trace(debug, task); /* it was created before debug mode was turned on */
     if (trace)
         trace->since_ns = now_ns;
+}
+
+/* A poll has no limit of its own to be late by, or one that it should have kept. */
+void cio__debug_polled(const cio_loop *loop, int64_t asked_ns, int64_t took_ns, int n)
+{
+    struct cio__out out = {.fd = 2};
+    int64_t late_ns = asked_ns == CIO__WAIT_FOREVER ? 0 : took_ns - asked_ns;
+    if (!cio_get_debug(loop) || late_ns < __atomic_load_n(&loop->debug->slow_ns, __ATOMIC_RELAXED))
+        return;
+    cio__print(&out, "cio: a poll of %.3f s took %.3f s: %d event%s\n", (double)asked_ns / 1e9,
+               (double)took_ns / 1e9, n, n == 1 ? "" : "s");
 }
 
 /* What debug mode does with a handle: every step comes back here, and none hands over to another. */
@@ -297,15 +334,33 @@ static void *print_caller(void *arg)
     return NULL;
 }
 
+/* Behind a line that says what they did. */
+static void print_callers(void)
+{
+    uintptr_t pcs[CIO__FRAMES_MOST] = {0};
+    cio__backtrace((uintptr_t)__builtin_frame_address(0), own_stack_end(), pcs, CIO__FRAMES_MOST);
+    cio__run_in_thread(print_caller, pcs);
+}
+
 int cio__report_wrong_thread(const cio_loop *loop)
 {
     struct cio__out out = {.fd = 2};
-    uintptr_t pcs[CIO__FRAMES_MOST] = {0};
     cio__print(&out,
                "cio: thread %d made a call on the loop that runs in thread %d; it is refused "
                "(CIO_EWRONGLOOP):\n",
                cio__thread_number(), loop->thread);
-    cio__backtrace((uintptr_t)__builtin_frame_address(0), own_stack_end(), pcs, CIO__FRAMES_MOST);
-    cio__run_in_thread(print_caller, pcs);
+    print_callers();
     return CIO_EWRONGLOOP;
+}
+
+int cio__debug_check_fd(const cio_loop *loop, int fd)
+{
+    struct cio__out out = {.fd = 2};
+    if (!cio_get_debug(loop) || !loop->os->ops->blocks(loop->os, fd))
+        return 0;
+    cio__print(&out,
+               "cio: a call was given fd %d, which is not non-blocking; it is refused (EINVAL):\n",
+               fd);
+    print_callers();
+    return -EINVAL;
 }

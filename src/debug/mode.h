@@ -6,10 +6,13 @@
 #include "debug/snapshot.h"
 #include "loop/debug.h"
 
-/* What is known of a future or task since it was created; there is one for each place in the pool. */
+/*
+ * What is known of something since it was created: of a future or task, by its place in the pool, or
+ * of what holds a descriptor.
+ */
 struct cio__trace {
-    const cio_future *future; /* NULL: free */
-    int64_t since_ns;         /* its last step ended */
+    const void *thing; /* NULL: free */
+    int64_t since_ns;  /* its last step ended */
     uintptr_t site[CIO__SITE_FRAMES];
 };
 

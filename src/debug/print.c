@@ -103,14 +103,29 @@ static int first_of_interest(struct cio__symbols *symbols, const uintptr_t *pcs,
 }
 
 /* Of the place where something was created: the innermost that is the program's. */
+static bool begins_with(const char *text, const char *prefix)
+{
+    return text && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * Whoever called a public function, whatever that called in the library. Without one, as in what
+ * the loop creates itself, the first whose name is not of ours.
+ */
 int cio__first_of_program(struct cio__symbols *symbols, const uintptr_t *pcs, int n)
 {
+    int first = -1;
+    bool public = false;
     for (int i = 0; i < n && pcs[i]; i++) {
-        struct cio__symbol symbol = cio__symbol_of(symbols, pcs[i]);
-        if (!symbol.function || strncmp(symbol.function, "cio_", 4) != 0)
+        const char *name = cio__symbol_of(symbols, pcs[i]).function;
+        bool ours = begins_with(name, "cio_");
+        if (!ours && public)
             return i;
+        if (!ours && first < 0)
+            first = i;
+        public = ours && !begins_with(name, "cio__") && !begins_with(name, "cio_run");
     }
-    return 0;
+    return first < 0 ? 0 : first;
 }
 
 int cio__print_places(struct cio__out *out, struct cio__symbols *symbols, const uintptr_t *pcs,

@@ -1,6 +1,9 @@
 /* What floor 3 keeps for a loop. */
 #include "io/io.h"
 
+#include <cio/debug.h>
+
+#include "loop/debug.h"
 #include "loop/loop.h"
 #include "os/memory.h"
 
@@ -21,6 +24,26 @@ static void close_io(cio_loop *loop)
     cio__free(io);
     loop->io = NULL;
     loop->close_io = NULL;
+}
+
+void cio__open_begin(cio_loop *loop, struct cio__open *open)
+{
+    cio__ring_append(&loop->io->open, &open->place);
+    if (unlikely(cio_get_debug(loop)))
+        cio__debug_created(loop, open);
+}
+
+void cio__open_end(cio_loop *loop, struct cio__open *open)
+{
+    cio__ring_remove(&open->place);
+    if (unlikely(loop->debug != NULL))
+        cio__debug_ended(loop, open);
+}
+
+void cio__open_forgotten(cio_loop *loop, const struct cio__open *open, const char *message)
+{
+    if (!cio__loop_inherited(loop))
+        cio__report_unclosed(loop, message, open);
 }
 
 struct cio__io *cio__io_of(cio_loop *loop)

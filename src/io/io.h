@@ -24,6 +24,13 @@ struct cio__io {
     int n_buffers;
 };
 
+/* Begins and ends to be among the loop's, which has its struct cio__io; drop is set. */
+void cio__open_begin(cio_loop *loop, struct cio__open *open);
+void cio__open_end(cio_loop *loop, struct cio__open *open);
+
+/* The loop closes, and the owner has not given it up: tells of it, and where it was made. */
+void cio__open_forgotten(cio_loop *loop, const struct cio__open *open, const char *message);
+
 /* Made when it is first asked for. NULL: no memory. */
 struct cio__io *cio__io_of(cio_loop *loop);
 

@@ -152,7 +152,7 @@ static bool is_over(const cio_server *server)
 
 static void free_server(cio_server *server)
 {
-    cio__ring_remove(&server->open.place);
+    cio__open_end(server->loop, &server->open);
     cio_handle_cancel(&server->retry);
     for (int i = 0; i < server->n_listeners; i++)
         cio__free(server->listeners[i].path);

@@ -14,8 +14,8 @@
 static void drop(struct cio__open *open)
 {
     cio_server *server = (cio_server *)open;
-    if (!server->orphan && !server->closed && !cio__loop_inherited(server->loop))
-        cio__report(server->loop, "server was never closed", 0, NULL, NULL);
+    if (!server->orphan && !server->closed)
+        cio__open_forgotten(server->loop, open, "server was never closed");
     cio__ring_init(&server->waiters);
     server->for_ever = false;
     while (!cio__ring_empty(&server->clients))
@@ -57,7 +57,7 @@ static cio_server *new_server(cio_loop *loop, const cio_server_options *options)
     };
     cio__ring_init(&server->clients);
     cio__ring_init(&server->waiters);
-    cio__ring_append(&loop->io->open, &server->open.place);
+    cio__open_begin(loop, &server->open);
     return server;
 }
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "io/channel.h"
+#include "loop/debug.h"
 
 /* One call on a descriptor: what it needs to be tried, and to wait. */
 struct call {
@@ -14,7 +15,7 @@ struct call {
     uint32_t generation;
 };
 
-static int begin(struct call *call, int fd, enum cio__direction direction)
+static int look_up(struct call *call, int fd, enum cio__direction direction)
 {
     if (unlikely(!cio__current))
         return CIO_ENOTASK;
@@ -27,6 +28,15 @@ static int begin(struct call *call, int fd, enum cio__direction direction)
         return cio__file_missing(call->loop, fd);
     call->generation = call->file->generation;
     return 0;
+}
+
+/* As asyncio's, but for those that only wait, the calls are particular in debug mode. */
+static int begin(struct call *call, int fd, enum cio__direction direction)
+{
+    int rc = look_up(call, fd, direction);
+    if (unlikely(rc < 0))
+        return rc;
+    return unlikely(call->loop->careful) ? cio__debug_check_fd(call->loop, fd) : 0;
 }
 
 /* After a hang-up a read finds the end, though a short read before it showed the buffer empty. */
@@ -97,7 +107,7 @@ static bool said_to_be_ready(const struct call *call)
 static int wait_for_direction(int fd, enum cio__direction direction)
 {
     struct call call;
-    int rc = begin(&call, fd, direction);
+    int rc = look_up(&call, fd, direction);
     if (unlikely(rc < 0))
         return rc;
     return said_to_be_ready(&call) ? be_fair(&call) : wait_ready(&call);

@@ -29,8 +29,8 @@ static void on_progress(struct cio__write_queue *queue)
 static void drop(struct cio__open *open)
 {
     cio_stream *s = (cio_stream *)((char *)open - offsetof(cio_stream, open));
-    if (!s->closing && !cio__loop_inherited(s->channel.loop))
-        cio__report(s->channel.loop, "stream was never closed", 0, NULL, NULL);
+    if (!s->closing)
+        cio__open_forgotten(s->channel.loop, open, "stream was never closed");
     s->closing = true;
     s->users = 0; /* the tasks that are inside will never run again */
     finish_close(s, CIO_ECLOSED);
@@ -70,7 +70,7 @@ int cio__stream_new(cio_stream **ret, cio_loop *loop, int fd, const cio_connect_
         return rc;
     }
     fill(s, options);
-    cio__ring_append(&loop->io->open, &s->open.place);
+    cio__open_begin(loop, &s->open);
     *ret = s;
     return 0;
 }
@@ -116,7 +116,7 @@ static void finish_close(cio_stream *s, int rc)
     cio__stream_wake_writers(s);
     cio__stream_drop_input(s);
     cio__channel_close(&s->channel);
-    cio__ring_remove(&s->open.place);
+    cio__open_end(s->channel.loop, &s->open);
     if (s->closer) {
         s->closer->rc = rc;
         s->closer->done = true;

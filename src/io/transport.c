@@ -19,7 +19,7 @@ static void finish(cio_transport *t)
     cio_handle_cancel(&t->handle);
     cio__queue_close(&t->out, CIO_ECLOSED);
     cio__channel_close(&t->channel);
-    cio__ring_remove(&t->open.place);
+    cio__open_end(t->channel.loop, &t->open);
     if (t->on_closed)
         t->on_closed(t, t->arg);
     if (t->waiter)
@@ -93,8 +93,8 @@ static void fail(cio_transport *t, const char *message, int rc)
 static void drop(struct cio__open *open)
 {
     cio_transport *t = (cio_transport *)open;
-    if (!t->closing && !cio__loop_inherited(t->channel.loop))
-        cio__report(t->channel.loop, "transport was never closed", 0, NULL, NULL);
+    if (!t->closing)
+        cio__open_forgotten(t->channel.loop, open, "transport was never closed");
     t->waiter = NULL;
     t->held = false;
     stop_reading(t);
@@ -371,7 +371,7 @@ int cio__transport_new(cio_transport **ret, cio_loop *loop, int fd, const cio_pr
         return rc;
     }
     cio__queue_init(&t->out, &t->channel, on_progress);
-    cio__ring_append(&loop->io->open, &t->open.place);
+    cio__open_begin(loop, &t->open);
     cio_call_soon(loop, &t->handle, make, t);
     *ret = t;
     return 0;

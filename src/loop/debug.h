@@ -11,12 +11,21 @@
 int cio__debug_begin(cio_loop *loop, const cio_loop_options *options);
 void cio__debug_free(cio_loop *loop);
 
-/* In debug mode: a future or task was made by the calling function's caller. */
-void cio__debug_created(cio_loop *loop, const cio_future *future);
+/*
+ * In debug mode: a future or task, or something that holds a descriptor, was made by the calling
+ * function's caller. And that it is no more: for those that are not of the pool.
+ */
+void cio__debug_created(cio_loop *loop, const void *thing);
+void cio__debug_ended(const cio_loop *loop, const void *thing);
 
 /* Where that was, in text; NULL: not known. */
-const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char *text,
-                                  size_t size);
+const char *cio__debug_created_at(cio_loop *loop, const void *thing, char *text, size_t size);
+
+/* In debug mode: a poll is over that was to take asked_ns at most. */
+void cio__debug_polled(const cio_loop *loop, int64_t asked_ns, int64_t took_ns, int n);
+
+/* In debug mode tells of a descriptor that blocks, and returns -EINVAL; else 0. */
+int cio__debug_check_fd(const cio_loop *loop, int fd);
 
 /* Tells of a call from a thread that is not the loop's. Returns CIO_EWRONGLOOP. */
 int cio__report_wrong_thread(const cio_loop *loop);

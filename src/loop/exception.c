@@ -43,13 +43,24 @@ int cio_call_exception_handler(cio_loop *loop, const cio_exception_context *cont
     return 0;
 }
 
+static void report(cio_loop *loop, cio_exception_context *context, const void *thing)
+{
+    char place[256];
+    if (thing && loop->debug)
+        context->created_at = cio__debug_created_at(loop, thing, place, sizeof place);
+    cio_call_exception_handler(loop, context);
+}
+
 void cio__report(cio_loop *loop, const char *message, int error, const cio_future *future,
                  const char *name)
 {
-    char place[256];
     cio_exception_context context = {
         .message = message, .error = error, .future = future, .name = name};
-    if (future && loop->debug)
-        context.created_at = cio__debug_created_at(loop, future, place, sizeof place);
-    cio_call_exception_handler(loop, &context);
+    report(loop, &context, future);
+}
+
+void cio__report_unclosed(cio_loop *loop, const char *message, const void *thing)
+{
+    cio_exception_context context = {.message = message};
+    report(loop, &context, thing);
 }

@@ -323,8 +323,9 @@ static inline struct cio__file *cio__file_of(const cio_loop *loop, const struct 
 /* The loop that runs in this thread. */
 extern _Thread_local cio_loop *cio__running __attribute__((tls_model("initial-exec")));
 
-/* Tells the exception handler. */
+/* Tells the exception handler. The second: of something that was created, and is still there. */
 void cio__report(cio_loop *loop, const char *message, int error, const cio_future *future,
                  const char *name);
+void cio__report_unclosed(cio_loop *loop, const char *message, const void *thing);
 
 #endif

@@ -40,7 +40,10 @@ static inline void prefetch_events(const cio_loop *loop, const struct cio__event
 static int poll_files(cio_loop *loop, int64_t timeout_ns)
 {
     struct cio__event events[EVENTS_A_POLL];
+    int64_t began_ns = unlikely(loop->careful) ? cio__now_ns(loop) : 0;
     int n = loop->os->ops->poll(loop->os, timeout_ns, events, EVENTS_A_POLL);
+    if (unlikely(loop->careful))
+        cio__debug_polled(loop, timeout_ns, cio__now_ns(loop) - began_ns, n);
     cio__count(&loop->counts.shown.polls, 1);
     cio__count(&loop->counts.shown.events, n > 0 ? (uint64_t)n : 0);
     for (int i = 0; i < n; i++) {

@@ -187,6 +187,7 @@ const struct cio__os_ops cio__epoll_backend = {
     .wake = epoll_os_wake,
     .socket = cio__kernel_socket,
     .is_open = cio__kernel_is_open,
+    .blocks = cio__kernel_blocks,
     .close_fd = cio__kernel_close_fd,
     .connect = cio__kernel_connect,
     .socket_error = cio__kernel_socket_error,

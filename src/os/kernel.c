@@ -44,6 +44,13 @@ bool cio__kernel_is_open(struct cio__os *os, int fd)
     return fcntl(fd, F_GETFD) >= 0;
 }
 
+bool cio__kernel_blocks(struct cio__os *os, int fd)
+{
+    (void)os;
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
 /* On Linux the descriptor is gone even when close() was interrupted: never repeated. */
 int cio__kernel_close_fd(struct cio__os *os, int fd)
 {

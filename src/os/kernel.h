@@ -6,6 +6,7 @@
 
 int cio__kernel_socket(struct cio__os *os, int family, int type, int protocol);
 bool cio__kernel_is_open(struct cio__os *os, int fd);
+bool cio__kernel_blocks(struct cio__os *os, int fd);
 int cio__kernel_close_fd(struct cio__os *os, int fd);
 int cio__kernel_connect(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
 int cio__kernel_socket_error(struct cio__os *os, int fd);

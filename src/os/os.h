@@ -67,6 +67,7 @@ struct cio__os_ops {
 
     int (*socket)(struct cio__os *os, int family, int type, int protocol);
     bool (*is_open)(struct cio__os *os, int fd);
+    bool (*blocks)(struct cio__os *os, int fd); /* its calls may wait; false for none */
     int (*close_fd)(struct cio__os *os, int fd);
     int (*connect)(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
     int (*socket_error)(struct cio__os *os, int fd); /* SO_ERROR, negated; it is then cleared */
