@@ -160,5 +160,5 @@ int main(int argc, char **argv)
     if (rc == -EINTR)
         return 130;
     fprintf(stderr, "chat: %s\n", cio_strerror(rc));
-    return rc == -EINVAL ? 2 : 1;
+    return rc == -EINVAL || rc == CIO_EAI_SERVICE ? 2 : 1;
 }

@@ -15,6 +15,7 @@
 #include <cio/group.h>
 #include <cio/loop.h>
 #include <cio/memory.h>
+#include <cio/names.h>
 #include <cio/queue.h>
 #include <cio/runner.h>
 #include <cio/server.h>

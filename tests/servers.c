@@ -676,7 +676,7 @@ static int families(void *arg)
     const char *more[] = {"127.0.0.2", "127.0.0.1", NULL};
     cio_server_options options = {.more_hosts = more};
     assert_int_equal(cio_start_server(&server, echo, NULL, "127.0.0.1", "0", &options), 0);
-    assert_int_equal(cio_server_sockets(server, fds, 4), 3);
+    assert_int_equal(cio_server_sockets(server, fds, 4), 2); /* one stands there twice */
     return cio_server_free(server);
 }
 
@@ -809,13 +809,13 @@ static int bad_input(void *arg)
     assert_int_equal(cio_start_server(&server, NULL, NULL, NULL, "0", NULL), -EINVAL);
     for (int i = 0; i < 5; i++)
         assert_true(cio_start_server(&server, echo, NULL, NULL, "0", &bad[i]) < 0);
-    static const char *const ports[] = {NULL, "", "x", "-1", "65536", "http", "1 ", "99999999999"};
-    for (int i = 0; i < 8; i++) {
-        assert_int_equal(cio_start_server(&server, echo, NULL, NULL, ports[i], NULL), -EINVAL);
-        assert_int_equal(cio_open_connection(&s, "127.0.0.1", ports[i], NULL), -EINVAL);
+    static const char *const ports[] = {NULL, "", "no service", "-1", "65536", "1 ", "99999999999"};
+    for (int i = 0; i < 7; i++) {
+        int rc = i < 2 ? -EINVAL : CIO_EAI_SERVICE;
+        assert_int_equal(cio_start_server(&server, echo, NULL, NULL, ports[i], NULL), rc);
+        assert_int_equal(cio_open_connection(&s, "127.0.0.1", ports[i], NULL), rc);
         assert_null(s);
     }
-    assert_int_equal(cio_start_server(&server, echo, NULL, "no number", "0", NULL), -EINVAL);
     assert_int_equal(cio_start_server(&server, echo, NULL, "192.0.2.1", "0", NULL), -EADDRNOTAVAIL);
     assert_int_equal(cio_start_unix_server(&server, echo, NULL, NULL, NULL), -EINVAL);
     assert_int_equal(cio_start_unix_server(&server, echo, NULL, "", NULL), -EINVAL);
@@ -874,7 +874,7 @@ static int connecting(void *arg)
     options.local_host = "192.0.2.1";
     assert_int_equal(cio_open_connection(&s, "127.0.0.1", port, &options), -EADDRNOTAVAIL);
     options = (cio_connect_options){.family = AF_INET6};
-    assert_int_equal(cio_open_connection(&s, "127.0.0.1", port, &options), -EAFNOSUPPORT);
+    assert_int_equal(cio_open_connection(&s, "127.0.0.1", port, &options), CIO_EAI_ADDRFAMILY);
     cio_server_shutdown(server, 0);
     cio_server_free(server);
     assert_int_equal(cio_open_connection(&s, "127.0.0.1", port, NULL), -ECONNREFUSED);

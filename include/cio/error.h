@@ -33,7 +33,24 @@ CIO_BEGIN
     X(CIO_EBROKEN, -4112, "the barrier is broken")                                                 \
     X(CIO_EREENTERED, -4113, "the generator is already executing")                                 \
     X(CIO_EOF, -4114, "the peer ended the stream too early")                                       \
-    X(CIO_ELIMIT, -4115, "no separator within the limit")
+    X(CIO_ELIMIT, -4115, "no separator within the limit")                                          \
+    CIO_NAME_ERRORS(X)
+
+/*
+ * What the resolver says (socket.gaierror): EAI_* of <netdb.h>, which are not the same everywhere.
+ * Where it says EAI_MEMORY it is -ENOMEM; EAI_SYSTEM: the negated errno.
+ */
+#define CIO_NAME_ERRORS(X)                                                                         \
+    X(CIO_EAI_BADFLAGS, -4201, "bad flags for a name lookup")                                      \
+    X(CIO_EAI_NONAME, -4202, "name or service not known")                                          \
+    X(CIO_EAI_AGAIN, -4203, "temporary failure in name resolution")                                \
+    X(CIO_EAI_FAIL, -4204, "non-recoverable failure in name resolution")                           \
+    X(CIO_EAI_NODATA, -4205, "no address associated with the name")                                \
+    X(CIO_EAI_FAMILY, -4206, "address family not supported by name resolution")                    \
+    X(CIO_EAI_SOCKTYPE, -4207, "socket type not supported by name resolution")                     \
+    X(CIO_EAI_SERVICE, -4208, "service not known for this socket type")                            \
+    X(CIO_EAI_ADDRFAMILY, -4209, "the name has no address of this family")                         \
+    X(CIO_EAI_OVERFLOW, -4212, "the name is longer than the room for it")
 
 enum {
 #define CIO_ERROR_ENUM(name, value, text) name = (value),

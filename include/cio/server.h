@@ -64,11 +64,13 @@ typedef struct cio_server_options {
 typedef int cio_client_connected(cio_stream *s, void *arg);
 
 /*
- * Listens at a host's addresses and a port (asyncio.start_server). Both are numbers for now; a NULL
- * or empty host: all interfaces, by IPv4 and IPv6; "0": a free port, see cio_server_sockets(). Does
- * not wait. options may be NULL. Returns 0 and the server in *ret, to be ended by
- * cio_server_free(); -EINVAL also for hosts and ports that are no numbers; -EADDRINUSE and what
- * else the system says; -ENOMEM; CIO_ENOLOOP. *ret is NULL after an error.
+ * Listens at every address of a host, with a socket each, and a port (asyncio.start_server). Names
+ * are looked up by cio_getaddrinfo(), in a task; for numbers it does not wait and needs no task. A
+ * NULL or empty host: all interfaces, by IPv4 and IPv6; "0": a free port, another for each address,
+ * see cio_server_sockets(). An address that this machine has not, and a family, is passed over if
+ * there is another. options may be NULL. Returns 0 and the server in *ret, to be ended by
+ * cio_server_free(); -EINVAL also if there is no port; as cio_getaddrinfo(); -EADDRINUSE and what
+ * else the system says; -ENOMEM; CIO_ENOLOOP. *ret is NULL after an error. [total]
  */
 CIO_API int cio_start_server(cio_server **ret, cio_client_connected *fn, void *arg,
                              const char *host, const char *service,

@@ -46,10 +46,42 @@ typedef struct cio_stream cio_stream;
 #define CIO_STREAM_LIMIT ((size_t)64 * 1024) /* bytes: what limit 0 means */
 #define CIO_CLOSE_TIMEOUT 30.0               /* seconds: what close_timeout 0 means */
 
+/* ---- Connecting ---- */
+
+/* An attempt to connect: to which address, and how it ended. */
+typedef struct cio_connect_attempt {
+    struct sockaddr_storage address;
+    socklen_t address_size;
+    int rc; /* 0: it won; CIO_ECANCELED: another won, or the call was canceled; else why it failed */
+} cio_connect_attempt;
+
+/*
+ * What a call has tried, in order (all_errors=True). The memory is the caller's: `room` attempts
+ * are noted at most. n is set by every call that gets it, to how many attempts it has made.
+ */
+typedef struct cio_connect_report {
+    cio_connect_attempt *attempts;
+    size_t room;
+    size_t n;
+} cio_connect_report;
+
+#define CIO_HAPPY_EYEBALLS_DELAY 0.25 /* seconds: what happy_eyeballs_delay 0 means (RFC 8305) */
+
 typedef struct cio_connect_options {
     int family;                /* AF_INET, AF_INET6; 0: either */
-    const char *local_host;    /* the address to connect from; NULL: any */
+    const char *local_host;    /* the name or address to connect from; NULL: any */
     const char *local_service; /* and its port */
+
+    /*
+     * Seconds that an address has to itself before the next is tried beside it; 0: 0.25;
+     * CIO_FOREVER: the next is tried when it has failed (happy_eyeballs_delay=None).
+     */
+    double happy_eyeballs_delay;
+    int interleave; /* so many addresses of the first family come first, then the two families take
+                       turns; 0: 1, or the order that was found if the delay is CIO_FOREVER; -1: the
+                       order that was found */
+    cio_connect_report *report; /* is told of every attempt; NULL: nobody is */
+
     size_t limit;         /* bytes that a line, or a part up to a separator, may have; 0: 64 KiB */
     size_t high_water;    /* writes wait above so many unsent bytes; 0: 64 KiB */
     bool keep_alive;      /* SO_KEEPALIVE */
@@ -58,11 +90,19 @@ typedef struct cio_connect_options {
 } cio_connect_options;
 
 /*
- * Connects to a host and a service (asyncio.open_connection), in the order of the addresses found.
- * For now both are numbers: "127.0.0.1", "::1", "80"; NULL: this machine. options may be NULL.
+ * Connects to a host and a service (asyncio.open_connection): names or numbers, "example.org",
+ * "127.0.0.1", "::1", "https", "80"; a NULL or empty host: this machine. options may be NULL.
+ *
+ * Names are looked up by cio_getaddrinfo(). If there are several addresses they are tried in turn,
+ * IPv6 and IPv4 alternating, the next one 0.25 s after the last or as soon as one has failed; the
+ * first connection that stands is kept, and the others are closed before the call returns ("happy
+ * eyeballs", RFC 8305; in asyncio they are asked for). Not more than 8 are under way at once.
+ *
  * Returns 0 and leaves the stream in *ret, the caller's, to be ended by cio_close() or cio_abort();
- * -EINVAL also for a host or service that is no number; the error of the first address if no one
- * could be connected; -ENOMEM. *ret is NULL after an error. [total]
+ * -EINVAL also if there is no service; as cio_getaddrinfo(); if no address could be connected, the
+ * error of the first that says something of the peer, -ECONNREFUSED for instance, rather than that
+ * this machine lacks a family or a route (the report has all of them); -ENOMEM. *ret is NULL after
+ * an error. [total]
  */
 CIO_API int cio_open_connection(cio_stream **ret, const char *host, const char *service,
                                 const cio_connect_options *options);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <cio/names.h>
+
 void cio__peer_set(struct cio__peer *peer, const struct sockaddr *address, socklen_t size)
 {
     peer->base.sa_family = AF_UNSPEC;
@@ -38,55 +40,25 @@ int cio__unix_address(const char *path, struct sockaddr_un *address, socklen_t *
     return 0;
 }
 
-static int error_of(int code)
-{
-    switch (code) {
-    case 0: return 0;
-    case EAI_MEMORY: return -ENOMEM;
-    case EAI_SYSTEM: return errno ? -errno : -EINVAL;
-    case EAI_FAMILY:
-#ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY:
-#endif
-        return -EAFNOSUPPORT;
-    default: return -EINVAL;
-    }
-}
-
-/* The C library takes any number, and cuts it. */
-static bool is_port(const char *service)
-{
-    unsigned port = 0;
-    if (!service || !*service)
-        return false;
-    for (; *service; service++) {
-        if (*service < '0' || *service > '9')
-            return false;
-        port = port * 10 + (unsigned)(*service - '0');
-        if (port > 65535)
-            return false;
-    }
-    return true;
-}
-
 int cio__resolve(const char *host, const char *service, int family, bool passive,
                  struct addrinfo **ret)
 {
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
     *ret = NULL;
-    if (!is_port(service))
+    if (!service || !*service)
         return -EINVAL;
     if (host && !*host)
         host = NULL;
-    struct addrinfo hints = {.ai_family = family,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     if (passive)
         hints.ai_flags |= AI_PASSIVE;
-    return error_of(getaddrinfo(host, service, &hints, ret));
+    return cio_getaddrinfo(host, service, &hints, ret);
 }
 
-void cio__addresses_free(struct addrinfo *addresses)
+bool cio__address_is_double(const struct addrinfo *first, const struct addrinfo *address)
 {
-    if (addresses)
-        freeaddrinfo(addresses);
+    for (; first != address; first = first->ai_next)
+        if (first->ai_addrlen == address->ai_addrlen &&
+            memcmp(first->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
+            return true;
+    return false;
 }

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
+#include <cio/names.h>
 #include <cio/socket.h>
 
 #include "io/address.h"
+#include "io/eyeballs.h"
 #include "io/stream.h"
 
 void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive)
@@ -18,59 +20,22 @@ void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive
         os->ops->set_option(os, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-/* Binds to the first of our addresses that is of the peer's family. */
-static int bind_local(int fd, const struct addrinfo *peer, const struct addrinfo *local)
-{
-    struct cio__os *os = cio__running->os;
-    int rc = -EADDRNOTAVAIL;
-    for (; local; local = local->ai_next) {
-        if (local->ai_family != peer->ai_family)
-            continue;
-        rc = os->ops->bind(os, fd, local->ai_addr, local->ai_addrlen);
-        if (rc == 0)
-            break;
-    }
-    return rc;
-}
-
-static int connect_one(const struct addrinfo *peer, const struct addrinfo *local)
-{
-    int fd = cio_sock_open(peer->ai_family, SOCK_STREAM, 0);
-    if (fd < 0)
-        return fd;
-    int rc = local ? bind_local(fd, peer, local) : 0;
-    if (rc == 0)
-        rc = cio_sock_connect(fd, peer->ai_addr, peer->ai_addrlen);
-    if (rc < 0)
-        cio_sock_close(fd);
-    return rc < 0 ? rc : fd;
-}
-
-static int connect_any(const struct addrinfo *peers, const struct addrinfo *local)
-{
-    int first = 0;
-    for (const struct addrinfo *peer = peers; peer; peer = peer->ai_next) {
-        int rc = connect_one(peer, local);
-        if (rc >= 0 || rc == CIO_ECANCELED)
-            return rc;
-        if (first == 0)
-            first = rc;
-    }
-    return first ? first : -EADDRNOTAVAIL;
-}
-
 int cio__connect(const char *host, const char *service, const cio_connect_options *options)
 {
     struct addrinfo *peers = NULL, *local = NULL;
+    if (options->report)
+        options->report->n = 0;
     int rc = cio__resolve(host, service, options->family, false, &peers);
     if (rc == 0 && (options->local_host || options->local_service))
         rc = cio__resolve(options->local_host,
                           options->local_service ? options->local_service : "0", options->family,
                           true, &local);
-    if (rc == 0)
-        rc = connect_any(peers, local);
-    cio__addresses_free(peers);
-    cio__addresses_free(local);
+    if (rc == 0) {
+        cio__interleave(peers, options);
+        rc = cio__connect_any(peers, local, options);
+    }
+    cio_freeaddrinfo(peers);
+    cio_freeaddrinfo(local);
     if (rc >= 0)
         cio__set_socket_options(cio__running, rc, options->delay, options->keep_alive);
     return rc;

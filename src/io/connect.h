@@ -5,8 +5,8 @@
 #include <cio/stream.h>
 
 /*
- * Connects in the current task to the first address that lets itself be connected to. THE SEAM for
- * happy eyeballs. Returns the descriptor or the error of the first address.
+ * Connects in the current task to the first address that lets itself be connected to. Returns the
+ * descriptor or the most telling error.
  */
 int cio__connect(const char *host, const char *service, const cio_connect_options *options);
 int cio__connect_unix(const char *path, const cio_connect_options *options);

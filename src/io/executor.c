@@ -31,6 +31,7 @@ static void begin_anew_in_child(void)
         executor->n_queued = 0;
         executor->idle = NULL;
         executor->n_threads = 0;
+        executor->n_busy = 0;
         executor->waking = false;
         executor->has_ended = false;
         executor->sleepers = (struct cio__sleepers){0};
@@ -108,6 +109,11 @@ const char *cio__executor_name(const cio_executor *executor)
 int cio__executor_size(const cio_executor *executor)
 {
     return executor->max_threads;
+}
+
+bool cio__executor_is_busy(const cio_executor *executor)
+{
+    return __atomic_load_n(&executor->n_busy, __ATOMIC_ACQUIRE) > 0;
 }
 
 void cio__executor_hold(cio_executor *executor)

@@ -66,6 +66,9 @@ void cio__job_dropped(void *job);
  */
 cio_executor *cio__default_executor(void);
 
+/* The same of the one that looks names up. */
+cio_executor *cio__name_threads(void);
+
 /* What its threads are called, and how many there may be. */
 const char *cio__executor_name(const cio_executor *executor);
 int cio__executor_size(const cio_executor *executor);
@@ -75,6 +78,9 @@ int cio__executor_size(const cio_executor *executor);
  * nothing left for them to do.
  */
 void cio__executor_stop(cio_executor *executor, bool cancel);
+
+/* Whether a thread is doing a job. One whose job has come back may still look for the next. */
+bool cio__executor_is_busy(const cio_executor *executor);
 
 /* Lines up for the end of its threads. False: there are none, nothing was done. */
 bool cio__executor_line_up(cio_executor *executor, struct cio__sleeper *sleeper);

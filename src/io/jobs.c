@@ -87,6 +87,7 @@ static bool do_job(struct cio__job *job)
         return false;
     cio__vars_leave(before);
     job->rc = rc;
+    __atomic_fetch_sub(&job->executor->n_busy, 1, __ATOMIC_RELEASE); /* before it is known */
     send_back(job);
     return true;
 }
@@ -147,6 +148,7 @@ static struct cio__job *next_job(cio_executor *executor, struct worker *self, bo
         struct cio__job *job = take_first(executor);
         if (job) {
             int rc;
+            __atomic_fetch_add(&executor->n_busy, 1, __ATOMIC_RELAXED);
             struct worker *idle = call_thread(executor, &rc);
             pthread_mutex_unlock(&executor->lock);
             if (idle)

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cio/names.h>
+
+#include "io/address.h"
 #include "io/server.h"
 #include "os/memory.h"
 
@@ -111,49 +114,40 @@ static int add_listener(cio_server *server, int fd)
     return rc;
 }
 
-static bool is_double(const struct addrinfo *first, const struct addrinfo *address)
+/* The addresses of all hosts in one list. They are many at most by mistake. */
+static int find_addresses(const char *host, const char *service, const cio_server_options *options,
+                          struct addrinfo **ret)
 {
-    for (; first != address; first = first->ai_next)
-        if (first->ai_addrlen == address->ai_addrlen &&
-            memcmp(first->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
-            return true;
-    return false;
+    int rc = cio__resolve(host, service, options->family, true, ret);
+    for (int i = 0; rc == 0 && options->more_hosts && options->more_hosts[i]; i++) {
+        struct addrinfo *more = NULL;
+        rc = i < HOSTS_MOST
+                 ? cio__resolve(options->more_hosts[i], service, options->family, true, &more)
+                 : -EINVAL;
+        if (more)
+            cio__addresses_append(*ret, more);
+    }
+    return rc;
 }
 
 /*
  * A family that this machine lacks is passed over, and an address that it has not: another may do.
  */
-static int add_host(cio_server *server, const char *host, const char *service,
-                    const cio_server_options *options, int *passed_over)
+static int bind_addresses(cio_server *server, const struct addrinfo *addresses,
+                          const cio_server_options *options)
 {
-    struct addrinfo *addresses;
-    int rc = cio__resolve(host, service, options->family, true, &addresses);
-    if (rc < 0)
-        return rc;
+    int rc = 0, passed_over = -EADDRNOTAVAIL;
     for (const struct addrinfo *a = addresses; a && rc == 0; a = a->ai_next) {
-        if (is_double(addresses, a))
+        if (cio__address_is_double(addresses, a))
             continue;
         int fd = bind_one(server->loop->os, a->ai_addr, a->ai_addrlen, options);
         if (fd >= 0)
             rc = add_listener(server, fd);
         else if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
-            *passed_over = fd;
+            passed_over = fd;
         else
             rc = fd;
     }
-    cio__addresses_free(addresses);
-    return rc;
-}
-
-static int bind_hosts(cio_server *server, const char *host, const char *service,
-                      const cio_server_options *options)
-{
-    int passed_over = -EADDRNOTAVAIL;
-    int rc = add_host(server, host, service, options, &passed_over);
-    for (int i = 0; rc == 0 && options->more_hosts && options->more_hosts[i]; i++)
-        rc = i < HOSTS_MOST
-                 ? add_host(server, options->more_hosts[i], service, options, &passed_over)
-                 : -EINVAL;
     return rc < 0 ? rc : server->n_listeners ? 0 : passed_over;
 }
 
@@ -209,9 +203,30 @@ struct wish {
     const char *path;
 };
 
+static int open_server(cio_server **ret, const struct wish *wish, struct addrinfo *addresses,
+                       const cio_server_options *options)
+{
+    cio_server *server = new_server(cio__running, options);
+    if (!server)
+        return -ENOMEM;
+    server->fn = wish->fn;
+    server->factory = wish->factory;
+    server->arg = wish->arg;
+    int rc = wish->path ? bind_path(server, wish->path, options)
+                        : bind_addresses(server, addresses, options);
+    if (rc == 0 && !options->stopped)
+        rc = cio_server_start_serving(server);
+    if (rc < 0)
+        cio_server_free(server);
+    else
+        *ret = server;
+    return rc;
+}
+
 static int start(cio_server **ret, const struct wish *wish, const cio_server_options *options)
 {
     static const cio_server_options defaults;
+    struct addrinfo *addresses = NULL;
     if (!ret)
         return -EINVAL;
     *ret = NULL;
@@ -222,20 +237,11 @@ static int start(cio_server **ret, const struct wish *wish, const cio_server_opt
         return rc;
     if (!cio__running)
         return CIO_ENOLOOP;
-    cio_server *server = new_server(cio__running, options);
-    if (!server)
-        return -ENOMEM;
-    server->fn = wish->fn;
-    server->factory = wish->factory;
-    server->arg = wish->arg;
-    rc = wish->path ? bind_path(server, wish->path, options)
-                    : bind_hosts(server, wish->host, wish->service, options);
-    if (rc == 0 && !options->stopped)
-        rc = cio_server_start_serving(server);
-    if (rc < 0)
-        cio_server_free(server);
-    else
-        *ret = server;
+    if (!wish->path)
+        rc = find_addresses(wish->host, wish->service, options, &addresses);
+    if (rc == 0)
+        rc = open_server(ret, wish, addresses, options);
+    cio_freeaddrinfo(addresses);
     return rc;
 }
 

@@ -42,6 +42,10 @@ int cio__check_connect_options(const cio_connect_options *options)
         return -EINVAL;
     if (options->family && options->family != AF_INET && options->family != AF_INET6)
         return -EAFNOSUPPORT;
+    if (!(options->happy_eyeballs_delay >= 0) || options->interleave < -1)
+        return -EINVAL;
+    if (options->report && options->report->room && !options->report->attempts)
+        return -EINVAL;
     return 0;
 }
 

@@ -50,6 +50,13 @@ struct cio__counts {
 /* How the loop looks to other threads. */
 enum cio__sleep { CIO__AWAKE = 0, CIO__ASLEEP = 1, CIO__BEING_WOKEN = 2 };
 
+/* An executor that a loop has for itself. */
+struct cio__own_executor {
+    struct cio_executor *executor; /* NULL: none yet, or no longer */
+    struct cio__tie tie;
+    bool ended; /* there will be none */
+};
+
 struct cio_loop {
     struct cio__ready ready;
 
@@ -139,9 +146,8 @@ struct cio_loop {
     uint32_t references; /* atomic: the owner's, and those who may still post */
     void (*dropped)(cio_handle *handle);
     void (*end_threads)(struct cio_loop *loop);
-    struct cio_executor *executor; /* the default one */
-    struct cio__tie executor_tie;
-    bool executor_ended;
+    struct cio__own_executor jobs;  /* the default one */
+    struct cio__own_executor names; /* which looks names up */
     struct cio_remote *calls; /* jobs that wait for a task of this loop */
 
     /* Floor 4: debug mode; how others look at it. */

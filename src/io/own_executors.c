@@ -1,5 +1,7 @@
-/* The executor that a loop makes for itself, and what becomes of it at the end of a run. */
+/* The executors that a loop makes for itself, and what becomes of them at the end of a run. */
 #include <errno.h>
+
+#include <cio/names.h>
 
 #include "io/executor.h"
 #include "task/tell.h"
@@ -13,12 +15,12 @@ static void report_late(cio_loop *loop)
 }
 
 /* The loop has none from now on. NULL: it had none. */
-static cio_executor *take(cio_loop *loop)
+static cio_executor *take(cio_loop *loop, struct cio__own_executor *own)
 {
-    cio_executor *executor = loop->executor;
-    loop->executor = NULL;
-    loop->executor_ended = true;
-    cio__tie_remove(loop, &loop->executor_tie);
+    cio_executor *executor = own->executor;
+    own->executor = NULL;
+    own->ended = true;
+    cio__tie_remove(loop, &own->tie);
     return executor;
 }
 
@@ -46,15 +48,11 @@ static void time_over(void *arg)
 
 /*
  * The loop runs meanwhile: a job may wait for it. Needs no memory but for the time limit, without
- * which it waits for as long as it takes.
+ * which it waits for as long as it takes. False: that was over.
  */
-static void end_threads(cio_loop *loop)
+static bool wait_for_threads(cio_loop *loop, cio_executor *executor)
 {
-    cio_executor *executor = take(loop);
-    if (!executor)
-        return;
     struct end_of_run end = {.loop = loop};
-    cio__executor_stop(executor, false);
     if (cio__executor_line_up_call(executor, &end.sleeper, loop, threads_ended, &end)) {
         cio_call_later(loop, &end.timer, END_OF_RUN_SECONDS, time_over, &end);
         while (!end.ended && !end.late && cio_run_forever(loop) == 0)
@@ -63,39 +61,70 @@ static void end_threads(cio_loop *loop)
         if (!end.ended)
             cio__sleeper_leave_call(&end.sleeper);
     }
-    if (end.late)
-        report_late(loop);
     cio__executor_join(executor);
-    cio_executor_free(executor);
+    return !end.late;
+}
+
+/* Jobs are waited for. Lookups that are still under way are nobody's, and may take minutes. */
+static void end_threads(cio_loop *loop)
+{
+    cio_executor *names = take(loop, &loop->names);
+    cio_executor *jobs = take(loop, &loop->jobs);
+    if (names) {
+        cio__executor_stop(names, true);
+        if (!cio__executor_is_busy(names))
+            wait_for_threads(loop, names);
+        cio_executor_free(names);
+    }
+    if (jobs) {
+        cio__executor_stop(jobs, false);
+        if (!wait_for_threads(loop, jobs))
+            report_late(loop);
+        cio_executor_free(jobs);
+    }
 }
 
 /* The loop is closed without a run's end: its threads are not waited for. */
 static void cut(struct cio__tie *tie)
 {
-    cio_loop *loop = (cio_loop *)((char *)tie - offsetof(cio_loop, executor_tie));
-    cio_executor_free(take(loop));
+    struct cio__own_executor *own =
+        (struct cio__own_executor *)((char *)tie - offsetof(struct cio__own_executor, tie));
+    cio_executor_free(own->executor);
+    own->executor = NULL;
+    own->ended = true;
 }
 
-static void adopt(cio_loop *loop, cio_executor *executor)
+static void adopt(cio_loop *loop, struct cio__own_executor *own, cio_executor *executor)
 {
-    loop->executor = executor;
-    loop->executor_tie = (struct cio__tie){.cut = cut};
+    own->executor = executor;
+    own->tie = (struct cio__tie){.cut = cut};
     loop->end_threads = end_threads;
-    cio__tie_add(loop, &loop->executor_tie);
+    cio__tie_add(loop, &own->tie);
+}
+
+static cio_executor *get(struct cio__own_executor *own, const cio_executor_options *options)
+{
+    if (own->ended)
+        return cio__fail(CIO_ESHUTDOWN);
+    if (!own->executor) {
+        cio_executor *executor = cio_executor_new(options);
+        if (!executor)
+            return NULL;
+        adopt(cio__running, own, executor);
+    }
+    return own->executor;
 }
 
 cio_executor *cio__default_executor(void)
 {
-    cio_loop *loop = cio__running;
-    if (loop->executor_ended)
-        return cio__fail(CIO_ESHUTDOWN);
-    if (!loop->executor) {
-        cio_executor *executor = cio_executor_new(NULL);
-        if (!executor)
-            return NULL;
-        adopt(loop, executor);
-    }
-    return loop->executor;
+    return get(&cio__running->jobs, NULL);
+}
+
+cio_executor *cio__name_threads(void)
+{
+    static const cio_executor_options options = {.max_threads = CIO_NAME_THREADS,
+                                                 .name = "cio-names"};
+    return get(&cio__running->names, &options);
 }
 
 int cio_set_default_executor(cio_loop *loop, cio_executor *executor)
@@ -104,11 +133,11 @@ int cio_set_default_executor(cio_loop *loop, cio_executor *executor)
         return -EINVAL;
     if (loop->closed)
         return CIO_ECLOSED;
-    if (loop->executor_ended)
+    if (loop->jobs.ended)
         return CIO_ESHUTDOWN;
-    if (loop->executor)
+    if (loop->jobs.executor)
         return CIO_ESTATE;
-    adopt(loop, executor);
+    adopt(loop, &loop->jobs, executor);
     return 0;
 }
 
@@ -128,7 +157,7 @@ int cio_shutdown_default_executor(double seconds)
     if (!cio__current)
         return CIO_ENOTASK;
     cio_loop *loop = cio__running;
-    cio_executor *executor = take(loop);
+    cio_executor *executor = take(loop, &loop->jobs);
     if (!executor)
         return 0;
     struct cio__sleeper sleeper;
@@ -137,7 +166,7 @@ int cio_shutdown_default_executor(double seconds)
     if (cio__executor_line_up(executor, &sleeper))
         rc = cio__sleeper_wait(&sleeper, &kind, seconds);
     if (rc < 0 && rc != CIO_ETIMEDOUT) {
-        adopt(loop, executor); /* the end of the run waits for it */
+        adopt(loop, &loop->jobs, executor); /* the end of the run waits for it */
         return rc;
     }
     if (rc == 0)
