@@ -116,4 +116,6 @@ void http_select(struct http_selection *selection, const struct http_request *re
     if (request->if_range.at && !is_known_one(request->if_range, file))
         return;
     selection->status = select_ranges(selection, request->range, (uint64_t)file->is.st_size);
+    if (selection->status != 206)
+        selection->n_ranges = 0;
 }
