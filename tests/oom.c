@@ -1,8 +1,4 @@
-/*
- * Every allocation fails in its turn, as in curl's torture tests: the first, then the second, until
- * a run makes it to its end without a failure. Each run may fail or succeed, but must not crash,
- * leak or hang.
- */
+/* Every allocation fails in its turn: see support/memory.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,104 +9,8 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "memory.h"
 #include "test.h"
-
-/* ---- the allocator ---- */
-
-static struct {
-    int calls;
-    int fail_at;   /* this call fails; 0: none */
-    bool for_good; /* and every later one */
-    int blocks;
-    size_t pages;
-} memory;
-
-static bool fails(void)
-{
-    int call = ++memory.calls;
-    return memory.fail_at && (call == memory.fail_at || (memory.for_good && call > memory.fail_at));
-}
-
-static void *count_realloc(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (fails())
-        return NULL;
-    void *block = realloc(ptr, size);
-    assert_non_null(block);
-    if (!ptr) {
-        memory.blocks++;
-        memset(block, 0xa5, size); /* nobody may count on zeroes */
-    }
-    return block;
-}
-
-static void count_free(void *ptr, void *arg)
-{
-    (void)arg;
-    memory.blocks -= ptr != NULL;
-    free(ptr);
-}
-
-static void *count_map(size_t size, void *arg)
-{
-    (void)arg;
-    if (fails())
-        return NULL;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    memory.pages += size;
-    return pages;
-}
-
-static void count_unmap(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    assert_true(memory.pages >= size);
-    memory.pages -= size;
-    assert_int_equal(munmap(ptr, size), 0);
-}
-
-static const cio_allocator allocator = {count_realloc, count_free, count_map, count_unmap, NULL};
-
-static void ignore_reports(cio_loop *loop, const cio_exception_context *context, void *arg)
-{
-    (void)loop, (void)context, (void)arg; /* a task lost for want of memory may be reported */
-}
-
-/* One run; returns whether it got to its end without a failure. */
-static bool run_once(cio_coroutine *scenario, int fail_at, bool for_good)
-{
-    int fds = test_count_fds();
-    memory.calls = 0;
-    memory.fail_at = fail_at;
-    memory.for_good = for_good;
-    cio_run_options options = {.exception_handler = ignore_reports};
-    int rc = cio_run_with(&options, scenario, NULL);
-    bool failed = memory.calls >= fail_at;
-    if (memory.blocks || memory.pages || test_count_fds() != fds)
-        print_error("allocation %d: %d blocks, %zu bytes of pages, %d files left\n", fail_at,
-                    memory.blocks, memory.pages, test_count_fds() - fds);
-    assert_int_equal(memory.blocks, 0);
-    assert_int_equal(memory.pages, 0);
-    assert_int_equal(test_count_fds(), fds);
-    if (!failed)
-        assert_int_equal(rc, 0);
-    return !failed;
-}
-
-static void torture(cio_coroutine *scenario)
-{
-    cio_set_allocator(&allocator);
-    for (int for_good = 0; for_good < 2; for_good++) {
-        int n = 1;
-        while (!run_once(scenario, n, for_good != 0))
-            n++;
-        assert_true(n > 1); /* the allocator was asked at all */
-    }
-    cio_set_allocator(NULL);
-}
 
 /* Keeps the first error. */
 static int worst(int rc, int next)
@@ -167,7 +67,7 @@ static int tasks_scenario(void *arg)
 
 TEST(oom_tasks)
 {
-    torture(tasks_scenario);
+    memory_torture(tasks_scenario);
 }
 
 static void set_future(void *arg)
@@ -204,7 +104,7 @@ static int futures_scenario(void *arg)
 
 TEST(oom_futures_and_timers)
 {
-    torture(futures_scenario);
+    memory_torture(futures_scenario);
 }
 
 struct counted {
@@ -238,7 +138,7 @@ static int callbacks_scenario(void *arg)
 
 TEST(oom_call_soon_never_fails)
 {
-    torture(callbacks_scenario);
+    memory_torture(callbacks_scenario);
 }
 
 enum { CROWD = 40 }; /* more than the waits have room for on the stack */
@@ -278,7 +178,7 @@ static int gather_scenario(void *arg)
 
 TEST(oom_gather)
 {
-    torture(gather_scenario);
+    memory_torture(gather_scenario);
 }
 
 static int wait_scenario(void *arg)
@@ -296,7 +196,7 @@ static int wait_scenario(void *arg)
 
 TEST(oom_wait)
 {
-    torture(wait_scenario);
+    memory_torture(wait_scenario);
 }
 
 static int as_completed_scenario(void *arg)
@@ -317,7 +217,7 @@ static int as_completed_scenario(void *arg)
 
 TEST(oom_as_completed)
 {
-    torture(as_completed_scenario);
+    memory_torture(as_completed_scenario);
 }
 
 static int groups_scenario(void *arg)
@@ -339,7 +239,7 @@ static int groups_scenario(void *arg)
 
 TEST(oom_groups)
 {
-    torture(groups_scenario);
+    memory_torture(groups_scenario);
 }
 
 static int map_item(void *arg)
@@ -361,7 +261,7 @@ static int map_scenario(void *arg)
 
 TEST(oom_map)
 {
-    torture(map_scenario);
+    memory_torture(map_scenario);
 }
 
 static int nested_timeouts(void *arg)
@@ -395,7 +295,7 @@ static int timeouts_scenario(void *arg)
 
 TEST(oom_timeouts)
 {
-    torture(timeouts_scenario);
+    memory_torture(timeouts_scenario);
 }
 
 static int echo(void *arg)
@@ -445,7 +345,7 @@ static int sockets_scenario(void *arg)
 
 TEST(oom_sockets)
 {
-    torture(sockets_scenario);
+    memory_torture(sockets_scenario);
 }
 
 static cio_context_var owned = {.name = "owned", .release = free};
@@ -488,7 +388,7 @@ static int contexts_scenario(void *arg)
 
 TEST(oom_contexts)
 {
-    torture(contexts_scenario);
+    memory_torture(contexts_scenario);
 }
 
 static void do_nothing(void *arg)
@@ -522,7 +422,7 @@ static int signals_scenario(void *arg)
 
 TEST(oom_signals)
 {
-    torture(signals_scenario);
+    memory_torture(signals_scenario);
 }
 
 static int two_values(cio_generator *g, void *arg)
@@ -552,7 +452,7 @@ static int generators_scenario(void *arg)
 
 TEST(oom_generators)
 {
-    torture(generators_scenario);
+    memory_torture(generators_scenario);
 }
 
 /* ---- no stack to be had ---- */
@@ -563,19 +463,15 @@ static int stackless_main(void *arg)
     cio_task_options options = {.stack_size = 1024 * 1024}; /* a mapping of its own */
     cio_task *t = cio_create_task_with(&options, yield_once, NULL);
     assert_non_null(t); /* the stack is taken at the first step only */
-    memory.fail_at = memory.calls + 1;
-    memory.for_good = true;
+    memory_lacks();
     int rc = cio_await(t);
-    memory.fail_at = 0;
+    memory_returns();
     return rc;
 }
 
 TEST(a_task_without_a_stack_ends_with_enostack)
 {
-    cio_set_allocator(&allocator);
-    memory.fail_at = 0;
+    memory_begin();
     assert_int_equal(cio_run(stackless_main, NULL), CIO_ENOSTACK);
-    assert_int_equal(memory.blocks, 0);
-    assert_int_equal(memory.pages, 0);
-    cio_set_allocator(NULL);
+    memory_end();
 }

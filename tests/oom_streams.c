@@ -10,74 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "net.h"
 #include "test.h"
-
-static struct {
-    int calls;
-    int fail_at;
-    bool for_good;
-    int blocks;
-} memory;
-
-static void *count_realloc(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    int call = ++memory.calls;
-    if (memory.fail_at && (call == memory.fail_at || (memory.for_good && call > memory.fail_at)))
-        return NULL;
-    void *block = realloc(ptr, size);
-    assert_non_null(block);
-    if (!ptr) {
-        memory.blocks++;
-        memset(block, 0xa5, size);
-    }
-    return block;
-}
-
-static void count_free(void *ptr, void *arg)
-{
-    (void)arg;
-    memory.blocks -= ptr != NULL;
-    free(ptr);
-}
-
-static void ignore_reports(cio_loop *loop, const cio_exception_context *context, void *arg)
-{
-    (void)loop, (void)context, (void)arg;
-}
-
-static bool run_once(cio_coroutine *scenario, int fail_at, bool for_good)
-{
-    int fds = test_count_fds();
-    memory.calls = 0;
-    memory.fail_at = fail_at;
-    memory.for_good = for_good;
-    cio_run_options options = {.exception_handler = ignore_reports};
-    int rc = cio_run_with(&options, scenario, NULL);
-    bool failed = memory.calls >= fail_at;
-    if (memory.blocks || test_count_fds() != fds)
-        print_error("allocation %d%s: %d blocks, %d files left\n", fail_at,
-                    for_good ? " and later" : "", memory.blocks, test_count_fds() - fds);
-    assert_int_equal(memory.blocks, 0);
-    assert_int_equal(test_count_fds(), fds);
-    if (!failed)
-        assert_int_equal(rc, 0);
-    return !failed;
-}
-
-static void torture(cio_coroutine *scenario)
-{
-    static const cio_allocator allocator = {.realloc = count_realloc, .free = count_free};
-    cio_set_allocator(&allocator);
-    for (int for_good = 0; for_good < 2; for_good++) {
-        int n = 1;
-        while (!run_once(scenario, n, for_good != 0))
-            n++;
-        assert_true(n > 3);
-    }
-    cio_set_allocator(NULL);
-}
 
 static int failed_or(ssize_t rc)
 {
@@ -137,7 +72,7 @@ static int write_scenario(void *arg)
 TEST_SLOW(oom_writing)
 {
     net_fill(much, MUCH, 1, 0);
-    torture(write_scenario);
+    memory_torture(write_scenario);
 }
 
 static int dawdle(void *arg)
@@ -184,7 +119,7 @@ static int read_scenario(void *arg)
 
 TEST(oom_reading)
 {
-    torture(read_scenario);
+    memory_torture(read_scenario);
 }
 
 /* ---- servers ---- */
@@ -238,7 +173,7 @@ static int server_scenario(void *arg)
 
 TEST_SLOW(oom_server)
 {
-    torture(server_scenario);
+    memory_torture(server_scenario);
 }
 
 static int echo_back(void *self, const void *data, size_t size)
@@ -287,5 +222,5 @@ static int protocol_scenario(void *arg)
 
 TEST(oom_protocols)
 {
-    torture(protocol_scenario);
+    memory_torture(protocol_scenario);
 }

@@ -4,96 +4,7 @@
 #include <sys/mman.h>
 
 #include "jobs.h"
-
-static struct {
-    _Atomic int calls, blocks;
-    _Atomic size_t pages;
-    int fail_at;
-    bool for_good;
-} memory;
-
-static bool fails(void)
-{
-    int call = ++memory.calls;
-    return call == memory.fail_at || (memory.for_good && call > memory.fail_at);
-}
-
-static void *count_realloc(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (fails())
-        return NULL;
-    void *block = realloc(ptr, size);
-    assert_non_null(block);
-    if (!ptr) {
-        memory.blocks++;
-        memset(block, 0xa5, size);
-    }
-    return block;
-}
-
-static void count_free(void *ptr, void *arg)
-{
-    (void)arg;
-    memory.blocks -= ptr != NULL;
-    free(ptr);
-}
-
-static void *count_map(size_t size, void *arg)
-{
-    (void)arg;
-    if (fails())
-        return NULL;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    memory.pages += size;
-    return pages;
-}
-
-static void count_unmap(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    memory.pages -= size;
-    munmap(ptr, size);
-}
-
-static void ignore_reports(cio_loop *loop, const cio_exception_context *context, void *arg)
-{
-    (void)loop, (void)context, (void)arg;
-}
-
-static bool run_once(cio_coroutine *scenario, int fail_at, bool for_good)
-{
-    memory.calls = 0;
-    memory.fail_at = fail_at;
-    memory.for_good = for_good;
-    cio_run_options options = {.exception_handler = ignore_reports};
-    int rc = cio_run_with(&options, scenario, NULL);
-    bool failed = memory.calls >= fail_at;
-    if (memory.blocks || memory.pages)
-        print_error("allocation %d: %d blocks, %zu bytes of pages left\n", fail_at, memory.blocks,
-                    memory.pages);
-    assert_int_equal(memory.blocks, 0);
-    assert_int_equal(memory.pages, 0);
-    if (!failed)
-        assert_int_equal(rc, 0);
-    return !failed;
-}
-
-static void torture(cio_coroutine *scenario)
-{
-    static const cio_allocator allocator = {count_realloc, count_free, count_map, count_unmap,
-                                            NULL};
-    cio_set_allocator(&allocator);
-    for (int for_good = 0; for_good < 2; for_good++) {
-        int n = 1;
-        while (!run_once(scenario, n, for_good != 0))
-            n++;
-        assert_true(n > 1);
-    }
-    cio_set_allocator(NULL);
-}
+#include "memory.h"
 
 static int ok(void *arg)
 {
@@ -115,7 +26,7 @@ static int to_thread_scenario(void *arg)
 
 TEST(oom_to_thread)
 {
-    torture(to_thread_scenario);
+    memory_torture(to_thread_scenario);
 }
 
 static int executor_scenario(void *arg)
@@ -140,7 +51,7 @@ static int executor_scenario(void *arg)
 
 TEST(oom_executor)
 {
-    torture(executor_scenario);
+    memory_torture(executor_scenario);
 }
 
 static int calls_the_loop(void *arg)
@@ -162,7 +73,7 @@ static int remote_scenario(void *arg)
 
 TEST(oom_remote)
 {
-    torture(remote_scenario);
+    memory_torture(remote_scenario);
 }
 
 static int queue_scenario(void *arg)
@@ -182,7 +93,7 @@ static int queue_scenario(void *arg)
 
 TEST(oom_thread_queue)
 {
-    torture(queue_scenario);
+    memory_torture(queue_scenario);
 }
 
 static int limited_shutdown_scenario(void *arg)
@@ -195,5 +106,5 @@ static int limited_shutdown_scenario(void *arg)
 
 TEST(oom_shutdown_with_a_limit)
 {
-    torture(limited_shutdown_scenario);
+    memory_torture(limited_shutdown_scenario);
 }
