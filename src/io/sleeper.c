@@ -116,7 +116,7 @@ void cio__sleeper_leave_call(struct cio__sleeper *sleeper)
 {
     if (leave_task(sleeper))
         return;
-    while (cio__handle_state(&sleeper->handle) != CIO__READY) {
+    while (!cio__handle_is_queued(&sleeper->handle)) {
         sched_yield(); /* it was taken already, and is being woken */
         cio__inbox_drain(sleeper->loop);
     }

@@ -291,6 +291,13 @@ static inline unsigned cio__handle_state(const cio_handle *handle)
     return __atomic_load_n(&handle->state, __ATOMIC_RELAXED);
 }
 
+/* Whether its turn is to come, in the ready ring or behind it. */
+static inline bool cio__handle_is_queued(const cio_handle *handle)
+{
+    unsigned state = cio__handle_state(handle) & ~(unsigned)CIO__WATCH;
+    return state == CIO__READY || state == CIO__OVERFLOW;
+}
+
 /* Release: whoever sees the handle idle may use its fields again, also in another thread. */
 static inline void cio__handle_set_state(cio_handle *handle, unsigned state)
 {

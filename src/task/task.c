@@ -244,7 +244,7 @@ static bool cancel_wait(cio_task *task)
         return passed_on;
     }
     /* The wait is to end itself. So is one to which its own cancellation came round in a cycle. */
-    if (wait->canceled || cio__handle_state(&task->step) == CIO__READY)
+    if (wait->canceled || cio__handle_is_queued(&task->step))
         return false; /* it has ended; the task has not noticed yet */
     wait->canceled = true;
     if (wait->kind->in_ring) {
