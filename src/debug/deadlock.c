@@ -26,21 +26,15 @@
 #include "loop/signals.h"
 #include "loop/ticker.h"
 
-static bool is_used(const struct cio__file *file)
-{
-    return file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
-           cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE);
-}
-
 /* The one that was found last is most often still in use. */
 static bool any_file(cio_loop *loop)
 {
     const struct cio__file *last = cio__file_find(loop, loop->used_fd);
-    if (last && is_used(last))
+    if (last && cio__file_in_use(last))
         return true;
     for (size_t i = 0; i < loop->files.n_blocks; i++)
         for (int k = 0; loop->files.blocks[i] && k < CIO__FILES_A_BLOCK; k++)
-            if (is_used(&loop->files.blocks[i][k])) {
+            if (cio__file_in_use(&loop->files.blocks[i][k])) {
                 loop->used_fd = loop->files.blocks[i][k].fd;
                 return true;
             }

@@ -42,12 +42,6 @@ int cio__yield_after_many(cio_loop *loop)
     return cio_yield();
 }
 
-static bool is_in_use(const struct cio__file *file)
-{
-    return file->taken || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
-           cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE);
-}
-
 int cio__channel_open(struct cio__channel *channel, cio_loop *loop, int fd)
 {
     if (fd < 0)
@@ -55,7 +49,7 @@ int cio__channel_open(struct cio__channel *channel, cio_loop *loop, int fd)
     struct cio__file *file = cio__file_get(loop, fd);
     if (!file)
         return cio__file_missing(loop, fd);
-    if (is_in_use(file))
+    if (file->taken || cio__file_in_use(file))
         return CIO_ESTATE;
     if (!cio__io_of(loop))
         return -ENOMEM;

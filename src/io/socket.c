@@ -173,8 +173,7 @@ int cio_sock_close(int fd)
 static void adopt(struct call *call)
 {
     struct cio__file *file = call->file;
-    if (file->owned_in == call->loop->runs || file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
-        cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE))
+    if (file->owned_in == call->loop->runs || cio__file_in_use(file))
         return;
     own(call->loop, file->fd);
     call->generation = file->generation;

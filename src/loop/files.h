@@ -60,6 +60,13 @@ static inline bool cio__file_awaited(const struct cio__file *file, enum cio__dir
     return !cio__ring_empty(&file->waits[direction]);
 }
 
+/* Whether anybody waits for the descriptor or watches it. */
+static inline bool cio__file_in_use(const struct cio__file *file)
+{
+    return file->watch[CIO__READ] || file->watch[CIO__WRITE] ||
+           cio__file_awaited(file, CIO__READ) || cio__file_awaited(file, CIO__WRITE);
+}
+
 /* What the backend said of a descriptor. */
 void cio__file_event(cio_loop *loop, const struct cio__event *event);
 
