@@ -53,11 +53,8 @@ int cio__channel_open(struct cio__channel *channel, cio_loop *loop, int fd)
         return CIO_ESTATE;
     if (!cio__io_of(loop))
         return -ENOMEM;
-    if (file->owned_in != loop->runs) { /* else it is known already, and registered perhaps */
-        cio__file_renew(loop, file);
-        file->owned_in = loop->runs;
-        file->short_is_last = loop->os->ops->is_tcp(loop->os, fd);
-    }
+    if (file->owned_in != loop->runs) /* else it is known already, and registered perhaps */
+        cio__file_own(loop, file);
     file->taken = true;
     *channel = (struct cio__channel){.loop = loop, .file = file, .generation = file->generation};
     return 0;

@@ -123,25 +123,15 @@ int cio_wait_writable(int fd)
     return wait_for_direction(fd, CIO__WRITE);
 }
 
-/* fd has just been opened, by us: whatever was known of that number is of another descriptor. */
-static int own(cio_loop *loop, int fd)
-{
-    struct cio__file *file = cio__file_get(loop, fd);
-    if (!file)
-        return -ENOMEM;
-    cio__file_renew(loop, file);
-    file->owned_in = loop->runs;
-    file->short_is_last = loop->os->ops->is_tcp(loop->os, fd);
-    return 0;
-}
-
+/* fd has just been opened. */
 static int own_or_close(cio_loop *loop, int fd)
 {
-    int rc = own(loop, fd);
-    if (rc < 0) {
+    struct cio__file *file = cio__file_get(loop, fd);
+    if (!file) {
         loop->os->ops->close_fd(loop->os, fd);
-        return rc;
+        return -ENOMEM;
     }
+    cio__file_own(loop, file);
     return fd;
 }
 
@@ -175,7 +165,7 @@ static void adopt(struct call *call)
     struct cio__file *file = call->file;
     if (file->owned_in == call->loop->runs || cio__file_in_use(file))
         return;
-    own(call->loop, file->fd);
+    cio__file_own(call->loop, file);
     call->generation = file->generation;
 }
 

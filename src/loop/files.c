@@ -120,6 +120,13 @@ void cio__file_renew(cio_loop *loop, struct cio__file *file)
     wake_waits(loop, &file->waits[CIO__WRITE]);
 }
 
+void cio__file_own(cio_loop *loop, struct cio__file *file)
+{
+    cio__file_renew(loop, file);
+    file->owned_in = loop->runs;
+    file->short_is_last = loop->os->ops->is_tcp(loop->os, file->fd);
+}
+
 /* What the kernel should be asked for, given who waits. */
 static unsigned wanted(const struct cio__file *file)
 {

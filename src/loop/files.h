@@ -49,6 +49,12 @@ int cio__file_missing(const cio_loop *loop, int fd);
 void cio__file_renew(cio_loop *loop, struct cio__file *file);
 
 /*
+ * The descriptor was opened by us or taken over, and whatever was known of its number is of another:
+ * in this run of the loop nobody else closes it.
+ */
+void cio__file_own(cio_loop *loop, struct cio__file *file);
+
+/*
  * Queues the handle of a task when the direction may be ready. Returns 0 or a negated errno. After
  * 0 the wait ends with cio__ring_remove(&handle->waiting).
  */
