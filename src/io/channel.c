@@ -72,26 +72,18 @@ void cio__channel_close(struct cio__channel *channel)
     loop->os->ops->close_fd(loop->os, channel->file->fd);
 }
 
-static ssize_t receive_nothing(struct cio__file *file)
-{
-    file->ready &= (uint8_t) ~(CIO__READABLE | CIO__HANGUP);
-    return -EAGAIN;
-}
-
-/* TCP that gave less than there was room for has no more now: see note_short() in socket.c. */
 ssize_t cio__socket_receive(struct cio__channel *channel, void *data, size_t size)
 {
     struct cio__file *file = channel->file;
     struct cio__os *os = channel->loop->os;
     if (unlikely(!cio__channel_is_open(channel)))
         return -EBADF;
-    if (!(file->ready & (CIO__READABLE | CIO__HANGUP)))
+    if (!cio__file_may(file, CIO__READ))
         return -EAGAIN;
     ssize_t n = os->ops->receive_into(os, file->fd, data, size);
     if (unlikely(n == -EAGAIN))
-        return receive_nothing(file);
-    if (file->short_is_last && n > 0 && (size_t)n < size)
-        file->ready &= (uint8_t)~CIO__READABLE;
+        cio__file_would_block(file, CIO__READ);
+    cio__file_note_read(file, n, size);
     return n;
 }
 
@@ -110,12 +102,12 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
     struct cio__os *os = channel->loop->os;
     if (unlikely(!cio__channel_is_open(channel)))
         return -EBADF;
-    if (!(file->ready & CIO__WRITABLE))
+    if (!cio__file_may(file, CIO__WRITE))
         return -EAGAIN;
     ssize_t sent = n == 1 ? os->ops->send(os, file->fd, buffers->iov_base, buffers->iov_len)
                           : os->ops->send_vector(os, file->fd, buffers, n);
     if (sent == -EAGAIN || (sent >= 0 && (size_t)sent < size_of(buffers, n)))
-        file->ready &= (uint8_t)~CIO__WRITABLE;
+        cio__file_would_block(file, CIO__WRITE);
     return sent;
 }
 
@@ -143,9 +135,8 @@ int cio__channel_name(const struct cio__channel *channel, bool peer, struct sock
 int cio__channel_listen(struct cio__channel *channel, enum cio__direction direction,
                         cio_handle *handle)
 {
-    unsigned readiness = direction == CIO__READ ? CIO__READABLE | CIO__HANGUP : CIO__WRITABLE;
     bool now = direction == CIO__READ ? cio__channel_may_receive(channel)
-                                      : channel->file->ready & readiness;
+                                      : cio__channel_may_send(channel);
     cio__ring_init(&handle->waiting);
     if (!cio__channel_is_open(channel))
         return -EBADF;

@@ -81,17 +81,17 @@ static inline ssize_t cio__channel_send(struct cio__channel *channel, const stru
     return cio__socket_send(channel, buffers, n);
 }
 
-/* Whether a receive may give something without a wait; after a hang-up it finds the end. */
+/* Whether a receive may give something without a wait. */
 static inline bool cio__channel_may_receive(const struct cio__channel *channel)
 {
     if (unlikely(channel->layer != NULL) && channel->layer->ops->readable(channel->layer))
         return true;
-    return channel->file->ready & (CIO__READABLE | CIO__HANGUP);
+    return cio__file_may(channel->file, CIO__READ);
 }
 
 static inline bool cio__channel_may_send(const struct cio__channel *channel)
 {
-    return channel->file->ready & CIO__WRITABLE;
+    return cio__file_may(channel->file, CIO__WRITE);
 }
 
 static inline bool cio__channel_holds(const struct cio__channel *channel)

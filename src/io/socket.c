@@ -39,15 +39,9 @@ static int begin(struct call *call, int fd, enum cio__direction direction)
     return unlikely(call->loop->careful) ? cio__debug_check_fd(call->loop, fd) : 0;
 }
 
-/* After a hang-up a read finds the end, though a short read before it showed the buffer empty. */
-static unsigned readiness_of(const struct call *call)
-{
-    return call->direction == CIO__READ ? CIO__READABLE | CIO__HANGUP : CIO__WRITABLE;
-}
-
 static bool may_succeed(const struct call *call)
 {
-    return call->file->ready & readiness_of(call);
+    return cio__file_may(call->file, call->direction);
 }
 
 static int wait_ready(struct call *call)
@@ -81,7 +75,7 @@ static bool would_block(struct call *call, ssize_t rc)
 {
     if (likely(rc != -EAGAIN))
         return false;
-    call->file->ready &= (uint8_t)~readiness_of(call);
+    cio__file_would_block(call->file, call->direction);
     return true;
 }
 
@@ -199,16 +193,6 @@ int cio_sock_accept(int fd, struct sockaddr *address, socklen_t *size)
     return rc < 0 ? rc : own_or_close(call.loop, rc);
 }
 
-/*
- * TCP that gave less than there was room for has no more now: the next call need not try. (A unix
- * socket's read ends where another sender or a passed descriptor begins.)
- */
-static void note_short(struct call *call, ssize_t got, size_t room)
-{
-    if (call->file->short_is_last && got > 0 && (size_t)got < room)
-        call->file->ready &= (uint8_t)~CIO__READABLE;
-}
-
 ssize_t cio_sock_recv(int fd, void *data, size_t size)
 {
     struct call call;
@@ -218,7 +202,7 @@ ssize_t cio_sock_recv(int fd, void *data, size_t size)
     if (unlikely(rc < 0))
         return rc;
     UNTIL_DONE(&call, rc, OS(&call, receive_into, fd, data, size));
-    note_short(&call, rc, size);
+    cio__file_note_read(call.file, rc, size);
     return rc;
 }
 
@@ -240,7 +224,7 @@ ssize_t cio_sock_recv_into(int fd, const struct iovec *buffers, int n)
         return rc;
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = (size_t)n};
     UNTIL_DONE(&call, rc, OS(&call, receive, fd, &message));
-    note_short(&call, rc, room_of(buffers, n));
+    cio__file_note_read(call.file, rc, room_of(buffers, n));
     return rc;
 }
 

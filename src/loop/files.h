@@ -66,6 +66,36 @@ static inline bool cio__file_awaited(const struct cio__file *file, enum cio__dir
     return !cio__ring_empty(&file->waits[direction]);
 }
 
+/*
+ * In which readinesses a call in that direction may succeed. After a hang-up a read finds the end,
+ * though a short read before it showed the buffer empty.
+ */
+static inline unsigned cio__readiness_for(enum cio__direction direction)
+{
+    return direction == CIO__READ ? CIO__READABLE | CIO__HANGUP : CIO__WRITABLE;
+}
+
+static inline bool cio__file_may(const struct cio__file *file, enum cio__direction direction)
+{
+    return file->ready & cio__readiness_for(direction);
+}
+
+/* A call has found that it would block. */
+static inline void cio__file_would_block(struct cio__file *file, enum cio__direction direction)
+{
+    file->ready &= (uint8_t)~cio__readiness_for(direction);
+}
+
+/*
+ * TCP that gave less than there was room for has no more now: the next call need not try. (A unix
+ * socket's read ends where another sender or a passed descriptor begins.)
+ */
+static inline void cio__file_note_read(struct cio__file *file, ssize_t got, size_t room)
+{
+    if (file->short_is_last && got > 0 && (size_t)got < room)
+        file->ready &= (uint8_t)~CIO__READABLE;
+}
+
 /* Whether anybody waits for the descriptor or watches it. */
 static inline bool cio__file_in_use(const struct cio__file *file)
 {
