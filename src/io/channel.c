@@ -156,6 +156,5 @@ void cio__channel_unlisten(cio_handle *handle)
 {
     if (cio__handle_state(handle) != CIO__IDLE)
         cio_handle_cancel(handle);
-    cio__ring_remove(&handle->waiting);
-    cio__ring_init(&handle->waiting);
+    cio__ring_leave(&handle->waiting);
 }

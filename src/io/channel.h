@@ -107,8 +107,7 @@ static inline void cio__wake_from_file(cio_task *task)
 {
     if (cio__handle_state(&task->step) != CIO__IDLE)
         return;
-    cio__ring_remove(&task->step.waiting);
-    cio__ring_init(&task->step.waiting);
+    cio__ring_leave(&task->step.waiting);
     cio__wake(task);
 }
 

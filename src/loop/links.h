@@ -70,4 +70,11 @@ static inline void cio__ring_remove(cio_ring *place)
     place->next->previous = place->previous;
 }
 
+/* The same, and it is in none from now on: it may be taken out once more. */
+static inline void cio__ring_leave(cio_ring *place)
+{
+    cio__ring_remove(place);
+    cio__ring_init(place);
+}
+
 #endif

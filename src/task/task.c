@@ -247,10 +247,8 @@ static bool cancel_wait(cio_task *task)
     if (wait->canceled || cio__handle_is_queued(&task->step))
         return false; /* it has ended; the task has not noticed yet */
     wait->canceled = true;
-    if (wait->kind->in_ring) {
-        cio__ring_remove(&task->step.waiting);
-        cio__ring_init(&task->step.waiting);
-    }
+    if (wait->kind->in_ring)
+        cio__ring_leave(&task->step.waiting);
     cio_handle_cancel(&task->step); /* of a sleeper: its timer */
     task->step.fn = cio__task_resume;
     cio__wake(task);
