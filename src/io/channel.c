@@ -87,14 +87,6 @@ ssize_t cio__socket_receive(struct cio__channel *channel, void *data, size_t siz
     return n;
 }
 
-static size_t size_of(const struct iovec *buffers, size_t n)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < n; i++)
-        size += buffers[i].iov_len;
-    return size;
-}
-
 /* What a stream socket does not take whole has filled it. */
 ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffers, size_t n)
 {
@@ -106,7 +98,7 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
         return -EAGAIN;
     ssize_t sent = n == 1 ? os->ops->send(os, file->fd, buffers->iov_base, buffers->iov_len)
                           : os->ops->send_vector(os, file->fd, buffers, n);
-    if (sent == -EAGAIN || (sent >= 0 && (size_t)sent < size_of(buffers, n)))
+    if (sent == -EAGAIN || (sent >= 0 && (size_t)sent < cio__buffers_size(buffers, n)))
         cio__file_would_block(file, CIO__WRITE);
     return sent;
 }

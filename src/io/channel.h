@@ -99,6 +99,14 @@ static inline bool cio__channel_holds(const struct cio__channel *channel)
     return unlikely(channel->layer != NULL) && channel->layer->ops->holds(channel->layer);
 }
 
+static inline size_t cio__buffers_size(const struct iovec *buffers, size_t n)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += buffers[i].iov_len;
+    return size;
+}
+
 /* A kind's tell, of a wait by cio__await_file(); such a kind also says in_ring. */
 void cio__tell_file(const struct cio__wait *wait, struct cio__tale *tale);
 

@@ -206,14 +206,6 @@ ssize_t cio_sock_recv(int fd, void *data, size_t size)
     return rc;
 }
 
-static size_t room_of(const struct iovec *buffers, int n)
-{
-    size_t room = 0;
-    for (int i = 0; i < n; i++)
-        room += buffers[i].iov_len;
-    return room;
-}
-
 ssize_t cio_sock_recv_into(int fd, const struct iovec *buffers, int n)
 {
     struct call call;
@@ -224,7 +216,7 @@ ssize_t cio_sock_recv_into(int fd, const struct iovec *buffers, int n)
         return rc;
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = (size_t)n};
     UNTIL_DONE(&call, rc, OS(&call, receive, fd, &message));
-    cio__file_note_read(call.file, rc, room_of(buffers, n));
+    cio__file_note_read(call.file, rc, cio__buffers_size(buffers, (size_t)n));
     return rc;
 }
 

@@ -113,16 +113,9 @@ int cio_write(cio_stream *s, const void *data, size_t size)
 int cio_writev(cio_stream *s, const struct iovec *buffers, size_t n)
 {
     static const struct cio__wait_kind kind = {.name = "cio_writev"};
-    if (!buffers && n)
+    size_t total;
+    if (cio__buffers_check(buffers, n, &total) < 0)
         return -EINVAL;
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!buffers[i].iov_base && buffers[i].iov_len)
-            return -EINVAL;
-        if (buffers[i].iov_len > SIZE_MAX / 2 - total)
-            return -EINVAL;
-        total += buffers[i].iov_len;
-    }
     return write_from(s, buffers, n, total, &kind);
 }
 

@@ -286,15 +286,9 @@ int cio_transport_write(cio_transport *t, const void *data, size_t size)
 
 int cio_transport_writev(cio_transport *t, const struct iovec *buffers, size_t n)
 {
-    if (!t || (!buffers && n))
+    size_t total;
+    if (!t || cio__buffers_check(buffers, n, &total) < 0)
         return -EINVAL;
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        if ((!buffers[i].iov_base && buffers[i].iov_len) ||
-            buffers[i].iov_len > SIZE_MAX / 2 - total)
-            return -EINVAL;
-        total += buffers[i].iov_len;
-    }
     return write_all(t, buffers, n, total);
 }
 

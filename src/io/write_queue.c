@@ -200,12 +200,19 @@ int cio__queue_end(struct cio__write_queue *queue)
 
 /* ---- queueing ---- */
 
-static size_t size_of(const struct iovec *buffers, size_t n)
+int cio__buffers_check(const struct iovec *buffers, size_t n, size_t *ret_size)
 {
     size_t size = 0;
-    for (size_t i = 0; i < n; i++)
+    if (!buffers && n)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if ((!buffers[i].iov_base && buffers[i].iov_len) ||
+            buffers[i].iov_len > SIZE_MAX / 2 - size)
+            return -EINVAL;
         size += buffers[i].iov_len;
-    return size;
+    }
+    *ret_size = size;
+    return 0;
 }
 
 /* Copies the bytes from position skip on, most of them at most. Returns how many. */
@@ -243,7 +250,7 @@ static size_t room_in_last(const struct cio__write_queue *queue)
 int cio__queue_append(struct cio__write_queue *queue, const struct iovec *buffers, size_t n,
                       size_t skip)
 {
-    size_t left = size_of(buffers, n) - skip;
+    size_t left = cio__buffers_size(buffers, n) - skip;
     size_t into_last = room_in_last(queue);
     if (into_last > left)
         into_last = left;
@@ -273,7 +280,7 @@ void cio__queue_lend(struct cio__write_queue *queue, struct cio__chunk *chunk,
                      const struct iovec *buffers, size_t n, size_t skip)
 {
     *chunk = (struct cio__chunk){.more = buffers, .n_more = n, .writer = cio__current};
-    queue->size += size_of(buffers, n) - skip;
+    queue->size += cio__buffers_size(buffers, n) - skip;
     do {
         advance(chunk);
         size_t part = skip < chunk->size ? skip : chunk->size;
@@ -287,7 +294,7 @@ void cio__queue_lend(struct cio__write_queue *queue, struct cio__chunk *chunk,
 
 static size_t left_of(const struct cio__chunk *chunk)
 {
-    return chunk->size + size_of(chunk->more, chunk->n_more);
+    return chunk->size + cio__buffers_size(chunk->more, chunk->n_more);
 }
 
 /* Puts another chunk, or none, in a chunk's place. */

@@ -43,6 +43,9 @@ struct cio__write_queue {
     cio_handle handle;
 };
 
+/* What a caller's buffers must be: -EINVAL if they are not. Else 0, and their bytes. */
+int cio__buffers_check(const struct iovec *buffers, size_t n, size_t *ret_size);
+
 void cio__queue_init(struct cio__write_queue *queue, struct cio__channel *channel,
                      void (*progress)(struct cio__write_queue *));
 
