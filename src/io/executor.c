@@ -27,7 +27,7 @@ static void begin_anew_in_child(void)
     pthread_mutex_init(&all_lock, NULL);
     for (cio_executor *executor = all; executor; executor = executor->next) {
         pthread_mutex_init(&executor->lock, NULL);
-        executor->first = executor->last = NULL;
+        cio__ring_init(&executor->queue);
         executor->n_queued = 0;
         executor->idle = NULL;
         executor->n_threads = 0;
@@ -92,6 +92,7 @@ cio_executor *cio_executor_new(const cio_executor_options *options)
         return cio__fail(-ENOMEM);
     memset(executor, 0, sizeof *executor);
     pthread_mutex_init(&executor->lock, NULL);
+    cio__ring_init(&executor->queue);
     executor->max_threads = options->max_threads ? options->max_threads : usual_threads();
     executor->max_queued = options->max_queued ? options->max_queued : QUEUED_USUAL;
     executor->stack_size = options->stack_size;
@@ -146,16 +147,13 @@ void cio__executor_release(cio_executor *executor)
 
 void cio__executor_stop(cio_executor *executor, bool cancel)
 {
-    struct cio__job *canceled = NULL;
+    cio_ring canceled;
+    struct cio__job *job;
+    cio__ring_init(&canceled);
     pthread_mutex_lock(&executor->lock);
     executor->stopped = true;
-    if (cancel) {
-        canceled = executor->first;
-        for (struct cio__job *job = canceled; job; job = job->next)
-            job->queued = false;
-        executor->first = executor->last = NULL;
-        executor->n_queued = 0;
-    }
+    while (cancel && (job = cio__job_take_first(executor)))
+        cio__ring_append(&canceled, &job->place);
     struct worker *idle = executor->idle;
     executor->idle = NULL;
     pthread_mutex_unlock(&executor->lock);
@@ -164,10 +162,10 @@ void cio__executor_stop(cio_executor *executor, bool cancel)
         cio__unpark(&idle->parker);
         idle = next;
     }
-    while (canceled) {
-        struct cio__job *next = canceled->next;
-        cio__job_send_back_undone(canceled);
-        canceled = next;
+    while (!cio__ring_empty(&canceled)) {
+        job = (struct cio__job *)canceled.next;
+        cio__ring_remove(&job->place);
+        cio__job_send_back_undone(job);
     }
 }
 

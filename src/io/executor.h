@@ -15,15 +15,14 @@
 #include "io/sleeper.h"
 
 struct cio__job {
+    cio_ring place; /* first; in the executor's queue */
     cio_job *fn;
     void *arg;
     struct cio__vars *vars; /* the context in which it is done, until it has begun; NULL: empty */
     int rc;
-    bool queued;           /* under the executor's lock: no thread has it yet */
-    bool asked;            /* atomic: whoever waits for it was canceled; see cio_job_cancelled() */
-    bool back;             /* it has come back to its loop, or will not */
-    struct cio__job *next; /* in the executor's queue */
-    struct cio__job *previous;
+    bool queued; /* under the executor's lock: no thread has it yet */
+    bool asked;  /* atomic: whoever waits for it was canceled; see cio_job_cancelled() */
+    bool back;   /* it has come back to its loop, or will not */
     cio_executor *executor;
     cio_loop *loop;
     cio_handle handle;

@@ -13,35 +13,23 @@ _Thread_local struct cio__job *cio__job_current;
 static void append(cio_executor *executor, struct cio__job *job)
 {
     job->queued = true;
-    job->next = NULL;
-    job->previous = executor->last;
-    if (executor->last)
-        executor->last->next = job;
-    else
-        executor->first = job;
-    executor->last = job;
+    cio__ring_append(&executor->queue, &job->place);
     executor->n_queued++;
 }
 
 static void unlink_queued(cio_executor *executor, struct cio__job *job)
 {
-    if (job->previous)
-        job->previous->next = job->next;
-    else
-        executor->first = job->next;
-    if (job->next)
-        job->next->previous = job->previous;
-    else
-        executor->last = job->previous;
+    cio__ring_remove(&job->place);
     job->queued = false;
     executor->n_queued--;
 }
 
-static struct cio__job *take_first(cio_executor *executor)
+struct cio__job *cio__job_take_first(cio_executor *executor)
 {
-    struct cio__job *job = executor->first;
-    if (job)
-        unlink_queued(executor, job);
+    if (cio__ring_empty(&executor->queue))
+        return NULL;
+    struct cio__job *job = (struct cio__job *)executor->queue.next; /* its first field */
+    unlink_queued(executor, job);
     return job;
 }
 
@@ -117,7 +105,7 @@ static int start_thread(cio_executor *executor)
 static struct worker *call_thread(cio_executor *executor, int *rc)
 {
     *rc = 0;
-    if (executor->waking || !executor->first)
+    if (executor->waking || cio__ring_empty(&executor->queue))
         return NULL;
     struct worker *idle = executor->idle;
     if (idle) {
@@ -145,7 +133,7 @@ static struct cio__job *next_job(cio_executor *executor, struct worker *self, bo
     pthread_mutex_lock(&executor->lock);
     for (;;) {
         executor->waking &= !woken;
-        struct cio__job *job = take_first(executor);
+        struct cio__job *job = cio__job_take_first(executor);
         if (job) {
             int rc;
             __atomic_fetch_add(&executor->n_busy, 1, __ATOMIC_RELAXED);

@@ -12,8 +12,7 @@ struct worker {
 
 struct cio_executor {
     pthread_mutex_t lock;
-    struct cio__job *first; /* queued */
-    struct cio__job *last;
+    cio_ring queue; /* of jobs */
     size_t n_queued;
     size_t max_queued;
     struct worker *idle; /* the one that became so last comes first: it is still warm */
@@ -38,6 +37,9 @@ extern unsigned cio__executor_forks;
 /* Whoever uses it from another thread holds it; the last to let go frees. */
 void cio__executor_hold(cio_executor *executor);
 void cio__executor_release(cio_executor *executor);
+
+/* With the lock held: the next of the queue, NULL if there is none. */
+struct cio__job *cio__job_take_first(cio_executor *executor);
 
 /* A job that will not be done goes home with CIO_ECANCELED. It may be gone afterwards. */
 void cio__job_send_back_undone(struct cio__job *job);
