@@ -18,7 +18,7 @@ struct cio_executor {
     struct worker *idle; /* the one that became so last comes first: it is still warm */
     int n_threads;
     int max_threads;
-    int n_busy;  /* atomic: jobs that threads have, and have not sent home */
+    int n_busy;    /* atomic: jobs that threads have, and have not sent home */
     bool waking;   /* a thread was woken or started, and has not looked into the queue yet */
     int n_started; /* for their names */
     bool stopped;

@@ -1,7 +1,7 @@
 /*
- * A resolver for tests, in place of the C library's: the names that a test has said are known, and a
- * lookup takes as long as the test wants. All others, and all numbers, are the C library's. Include
- * it in the one file of a test program; it defines getaddrinfo() and getnameinfo().
+ * A resolver for tests, in place of the C library's: the names that a test has said are known, and
+ * a lookup takes as long as the test wants. All others, and all numbers, are the C library's.
+ * Include it in the one file of a test program; it defines getaddrinfo() and getnameinfo().
  */
 #ifndef CIO_TESTS_RESOLVER_H
 #define CIO_TESTS_RESOLVER_H
