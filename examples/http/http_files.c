@@ -39,7 +39,7 @@ static const char usage_text[] =
     "  --connections N     at most so many at once (10000)\n"
     "  --idle-timeout S    seconds that a connection may wait for a request (60)\n"
     "  --head-timeout S    and a request for the rest of its head (10)\n"
-    "  --send-timeout S    and an answer for the client to take 256 KiB of it (60)\n"
+    "  --send-timeout S    and an answer for the client to take more of it (60)\n"
     "  --grace S           seconds that answers have to finish at the end (10)\n"
     "  --log FILE          write an access log; -: to the standard output\n"
     "  --help              this text\n";

@@ -7,34 +7,43 @@
 #include <string.h>
 #include <unistd.h>
 
-void http_out_init(struct http_out *out, cio_stream *stream)
+/* Less than this is queued without a wait. */
+#define NEVER_WAITS ((size_t)32 * 1024)
+
+void http_out_init(struct http_out *out, cio_stream *stream, double timeout_s)
 {
     out->stream = stream;
+    out->timeout_s = timeout_s;
     out->error = 0;
     out->size = 0;
 }
 
-int http_out_flush(struct http_out *out)
+/* Writes what is there, and more. A timer is set only where there may be a wait. */
+static int write_with(struct http_out *out, const void *more, size_t size)
 {
-    if (out->size && !out->error)
-        out->error = cio_write(out->stream, out->data, out->size);
+    struct iovec both[2] = {{out->data, out->size}, {(void *)more, size}};
+    size_t n = size ? 2 : 1, total = out->size + size;
+    cio_timeout scope;
     out->size = 0;
-    return out->error;
+    if (out->error || total == 0)
+        return out->error;
+    if (cio_unsent(out->stream) + total < NEVER_WAITS)
+        return out->error = cio_writev(out->stream, both, n);
+    int rc = cio_timeout_enter(&scope, out->timeout_s);
+    if (rc == 0)
+        rc = cio_timeout_exit(&scope, cio_writev(out->stream, both, n));
+    return out->error = rc;
 }
 
-/* More than there is room for is not copied, but sent together with what is there. */
-static void add_large(struct http_out *out, const void *data, size_t size)
+int http_out_flush(struct http_out *out)
 {
-    struct iovec both[2] = {{out->data, out->size}, {(void *)data, size}};
-    if (!out->error)
-        out->error = cio_writev(out->stream, both, 2);
-    out->size = 0;
+    return write_with(out, NULL, 0);
 }
 
 void http_out_add(struct http_out *out, const void *data, size_t size)
 {
     if (size > sizeof out->data - out->size) {
-        add_large(out, data, size);
+        write_with(out, data, size); /* no copy: it leaves together with what is there */
         return;
     }
     memcpy(out->data + out->size, data, size);
@@ -59,36 +68,18 @@ void http_out_print(struct http_out *out, const char *format, ...)
         http_out_add(out, line, (size_t)n);
 }
 
-/* A part of a file, at most as much as a slow client can be expected to take before the timeout. */
-static int send_part(struct http_out *out, int fd, uint64_t begin, size_t size)
+int http_out_file(struct http_out *out, int fd, uint64_t begin, uint64_t size)
 {
     char data[16384];
-    int rc = http_out_flush(out);
-    while (rc == 0 && size) {
-        ssize_t n = pread(fd, data, size < sizeof data ? size : sizeof data, (off_t)begin);
+    while (size && !out->error) {
+        ssize_t n = pread(fd, data, size < sizeof data ? (size_t)size : sizeof data, (off_t)begin);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        rc = cio_write(out->stream, data, (size_t)n);
+            return out->error = n < 0 ? -errno : -EIO;
+        write_with(out, data, (size_t)n);
         begin += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return rc;
-}
-
-int http_out_file(struct http_out *out, int fd, uint64_t begin, uint64_t size, double timeout)
-{
-    enum { PART = 256 * 1024 };
-    while (size && !out->error) {
-        size_t part = size < PART ? (size_t)size : PART;
-        cio_timeout scope;
-        out->error = cio_timeout_enter(&scope, timeout);
-        if (out->error)
-            break;
-        out->error = cio_timeout_exit(&scope, send_part(out, fd, begin, part));
-        begin += part;
-        size -= part;
+        size -= (uint64_t)n;
     }
     return out->error;
 }

@@ -122,7 +122,7 @@ static void send_part(struct http_connection *c, const struct http_file *file, u
     if (file->body)
         http_out_add(&c->out, file->body + begin, (size_t)size);
     else
-        http_out_file(&c->out, file->fd, begin, size, c->server->send_timeout_s);
+        http_out_file(&c->out, file->fd, begin, size);
 }
 
 /* The head of one of several parts. Returns its length. */

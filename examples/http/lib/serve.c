@@ -27,18 +27,17 @@ static void note_peer(struct http_connection *c)
 static ssize_t wait_for_more(struct http_connection *c, size_t least, const void **data,
                              double deadline)
 {
-    struct http_server *server = c->server;
     cio_timeout scope;
-    int rc = deadline > 0 ? cio_timeout_enter_at(&scope, deadline)
-                          : cio_timeout_enter(&scope, server->idle_timeout_s);
+    int rc = http_out_flush(&c->out);
+    if (rc == 0)
+        rc = deadline > 0 ? cio_timeout_enter_at(&scope, deadline)
+                          : cio_timeout_enter(&scope, c->server->idle_timeout_s);
     if (rc < 0)
         return rc;
-    ssize_t n = http_out_flush(&c->out);
-    if (n == 0)
-        n = cio_peek(c->out.stream, least, data);
+    ssize_t n = cio_peek(c->out.stream, least, data);
     rc = cio_timeout_exit(&scope, n < 0 ? (int)n : 0);
-    if (rc == CIO_ETIMEDOUT)
-        return deadline > 0 && !c->out.error ? -408 : rc;
+    if (rc == CIO_ETIMEDOUT && deadline > 0)
+        return -408;
     return rc < 0 ? rc : n;
 }
 
@@ -88,18 +87,22 @@ static void linger(struct http_connection *c)
     cio_timeout_exit(&scope, n < 0 ? (int)n : 0);
 }
 
-static int flush(struct http_connection *c)
+/*
+ * An answer was cut short. A reset says so, and the kernel does not keep what it has of it for a
+ * client that may never read.
+ */
+static void reset(cio_stream *s)
 {
-    cio_timeout scope;
-    int rc = cio_timeout_enter(&scope, c->server->send_timeout_s);
-    return rc < 0 ? rc : cio_timeout_exit(&scope, http_out_flush(&c->out));
+    struct linger at_once = {.l_onoff = 1};
+    setsockopt(cio_stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    cio_abort(s);
 }
 
 int http_serve(cio_stream *s, void *arg)
 {
     struct http_connection c = {.server = arg};
     ssize_t head;
-    http_out_init(&c.out, s);
+    http_out_init(&c.out, s, c.server->send_timeout_s);
     if (c.server->log)
         note_peer(&c);
     do {
@@ -111,9 +114,9 @@ int http_serve(cio_stream *s, void *arg)
     } while (head > 0 && !c.last && !c.out.error);
     if (head == CIO_ECANCELED || c.out.error == CIO_ECANCELED)
         return CIO_ECANCELED;
-    if (!c.out.error && flush(&c) == 0 && c.lingers)
+    if (!c.out.error && http_out_flush(&c.out) == 0 && c.lingers)
         linger(&c);
     if (c.out.error)
-        cio_abort(s); /* an answer that was cut short must not look complete */
+        reset(s);
     return 0;
 }

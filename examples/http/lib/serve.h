@@ -13,7 +13,7 @@ struct http_server {
     struct http_log *log;  /* NULL: none is kept */
     double idle_timeout_s; /* a connection may wait so long for a request, */
     double head_timeout_s; /* a request for the rest of its head, */
-    double send_timeout_s; /* and the next 256 KiB of an answer for the client */
+    double send_timeout_s; /* and an answer for the client to take more of it */
     time_t now;            /* the second whose text is in `date` */
     char date[HTTP_DATE_SIZE + 1];
     char boundary[24]; /* between the parts of an answer */
