@@ -38,6 +38,12 @@ static void wake(cio_loop *loop)
     __atomic_store_n(&loop->inbox.sleep, CIO__AWAKE, __ATOMIC_RELEASE);
 }
 
+void cio__inbox_wake(cio_loop *loop)
+{
+    if (__atomic_load_n(&loop->inbox.sleep, __ATOMIC_SEQ_CST) == CIO__ASLEEP)
+        wake(loop);
+}
+
 bool cio__inbox_sleep(cio_loop *loop)
 {
     /* An exchange and not a store: as cheap, and emulators order it before the load below. */
@@ -76,8 +82,7 @@ static int post(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg,
         cio__handle_set_state(handle, CIO__IDLE);
         return CIO_ECLOSED;
     }
-    if (__atomic_load_n(&loop->inbox.sleep, __ATOMIC_SEQ_CST) == CIO__ASLEEP)
-        wake(loop);
+    cio__inbox_wake(loop);
     return 0;
 }
 

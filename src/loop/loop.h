@@ -227,6 +227,9 @@ void cio__inbox_close(cio_loop *loop);
 bool cio__inbox_sleep(cio_loop *loop);
 void cio__inbox_awake(cio_loop *loop);
 
+/* Ends the loop's sleep, if it sleeps, without any mail. From any thread. */
+void cio__inbox_wake(cio_loop *loop);
+
 static inline bool cio__inbox_has_mail(const cio_loop *loop)
 {
     return __atomic_load_n(&loop->inbox.newest, __ATOMIC_RELAXED) != NULL;

@@ -37,11 +37,28 @@ static inline void prefetch_events(const cio_loop *loop, const struct cio__event
         __builtin_prefetch(file->waits[CIO__READ].next);
 }
 
+/*
+ * A poll that may block does so without the lock that callbacks run under, if there is one; what it
+ * brought is dealt with under it, as that fills the ready ring.
+ */
+static int poll_unlocked(cio_loop *loop, int64_t timeout_ns, struct cio__event *events)
+{
+    bool hooked = timeout_ns != 0 && loop->poll_release;
+    cio_callback *acquire = loop->poll_acquire;
+    if (hooked)
+        loop->poll_release(loop->poll_arg);
+    int n = loop->os->ops->poll(loop->os, timeout_ns, events, EVENTS_A_POLL);
+    cio__inbox_awake(loop);
+    if (hooked)
+        acquire(loop->poll_arg);
+    return n;
+}
+
 static int poll_files(cio_loop *loop, int64_t timeout_ns)
 {
     struct cio__event events[EVENTS_A_POLL];
     int64_t began_ns = unlikely(loop->careful) ? cio__now_ns(loop) : 0;
-    int n = loop->os->ops->poll(loop->os, timeout_ns, events, EVENTS_A_POLL);
+    int n = poll_unlocked(loop, timeout_ns, events);
     if (unlikely(loop->careful))
         cio__debug_polled(loop, timeout_ns, cio__now_ns(loop) - began_ns, n);
     cio__count(&loop->counts.shown.polls, 1);
@@ -69,17 +86,7 @@ static int sleep_in_poll(cio_loop *loop, int64_t timeout_ns)
         return cio_stop(loop);
     }
     cio__counters_show(loop);
-    if (!cio__inbox_sleep(loop))
-        timeout_ns = 0;
-    bool hooked = timeout_ns != 0 && loop->poll_release;
-    cio_callback *acquire = loop->poll_acquire;
-    if (hooked)
-        loop->poll_release(loop->poll_arg);
-    int rc = poll_files(loop, timeout_ns);
-    cio__inbox_awake(loop);
-    if (hooked)
-        acquire(loop->poll_arg);
-    return rc;
+    return poll_files(loop, cio__inbox_sleep(loop) ? timeout_ns : 0);
 }
 
 /* Whether there is something that could be late: a timer that anybody waits for, or a file. */
