@@ -1,0 +1,169 @@
+/* Descriptors: add_reader() and its like. */
+#include "files.h"
+
+#include "errors.h"
+#include "handle.h"
+#include "loop.h"
+
+static int as_int(PyObject *number)
+{
+    int overflow;
+    long value = PyLong_AsLongAndOverflow(number, &overflow);
+    if (!overflow && value >= INT_MIN && value <= INT_MAX)
+        return (int)value;
+    PyErr_SetString(PyExc_OverflowError, "the descriptor's number does not fit an int");
+    return -1;
+}
+
+int py__fileno(struct py__loop *self, PyObject *object)
+{
+    PyObject *number = NULL;
+    if (PyLong_Check(object)) {
+        number = Py_NewRef(object);
+    } else {
+        PyObject *said = PyObject_CallMethodNoArgs(object, self->py->names.fileno);
+        number = said ? PyNumber_Long(said) : NULL;
+        Py_XDECREF(said);
+        if (!number && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
+                        PyErr_ExceptionMatches(PyExc_TypeError) ||
+                        PyErr_ExceptionMatches(PyExc_ValueError))) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", object);
+        }
+    }
+    int fd = number ? as_int(number) : -1;
+    Py_XDECREF(number);
+    if (fd < 0 && !PyErr_Occurred())
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", fd);
+    return fd;
+}
+
+static bool is_taken(struct py__loop *self, int fd)
+{
+    const struct cio__file *file = cio__file_find(self->loop, fd);
+    return file && file->taken;
+}
+
+static int refuse_taken(PyObject *object)
+{
+    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by a transport", object);
+    return -1;
+}
+
+/* The descriptor that the program may watch; -1: an exception is set. */
+static int watchable(struct py__loop *self, PyObject *object)
+{
+    int fd = py__fileno(self, object);
+    if (fd < 0)
+        return -1;
+    return is_taken(self, fd) ? refuse_taken(object) : fd;
+}
+
+static int watch(struct py__loop *self, int fd, struct py__handle *handle,
+                 enum cio__direction direction)
+{
+    struct py__handle *before = py__watch_of(self, fd, direction);
+    Py_XINCREF(before);
+    int rc = direction == CIO__READ
+                 ? cio_add_reader(self->loop, fd, &handle->call, py__handle_call_watch, handle)
+                 : cio_add_writer(self->loop, fd, &handle->call, py__handle_call_watch, handle);
+    if (rc == 0) {
+        Py_INCREF(handle); /* the watch's */
+        if (before) {
+            rc = py__handle_cancel(before);
+            Py_DECREF(before); /* and that of the one before */
+        }
+        Py_XDECREF(before);
+        return rc;
+    }
+    Py_XDECREF(before);
+    py__raise_code(rc);
+    return -1;
+}
+
+struct py__handle *py__watch_of(struct py__loop *self, int fd, enum cio__direction direction)
+{
+    const struct cio__file *file = cio__file_find(self->loop, fd);
+    const cio_handle *handle = file ? file->watch[direction] : NULL;
+    return handle && handle->fn == py__handle_call_watch ? handle->arg : NULL;
+}
+
+static PyObject *add(PyObject *object, PyObject *const *arguments, Py_ssize_t n,
+                     enum cio__direction direction)
+{
+    struct py__loop *self = py__loop(object);
+    if (n < 2)
+        return PyErr_Format(PyExc_TypeError,
+                            "add_%s() missing %zd required positional argument%s",
+                            direction == CIO__READ ? "reader" : "writer", 2 - n, n ? "" : "s");
+    int fd = watchable(self, arguments[0]);
+    if (fd < 0 || py__loop_check_closed(self) < 0)
+        return NULL;
+    struct py__handle *handle = py__handle_new(self, self->py->handle_type, arguments[1],
+                                               arguments + 2, n - 2, NULL);
+    if (!handle)
+        return NULL;
+    int rc = watch(self, fd, handle, direction);
+    Py_DECREF(handle);
+    if (rc < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+int py__unwatch(struct py__loop *self, int fd, enum cio__direction direction)
+{
+    struct py__handle *handle = self->closed ? NULL : py__watch_of(self, fd, direction);
+    if (!handle)
+        return 0;
+    if (direction == CIO__READ)
+        cio_remove_reader(self->loop, fd);
+    else
+        cio_remove_writer(self->loop, fd);
+    int rc = py__handle_cancel(handle);
+    Py_DECREF(handle);
+    return rc < 0 ? -1 : 1;
+}
+
+static PyObject *take_away(PyObject *object, PyObject *file, enum cio__direction direction)
+{
+    struct py__loop *self = py__loop(object);
+    int fd = self->closed ? py__fileno(self, file) : watchable(self, file);
+    int rc = fd < 0 ? -1 : py__unwatch(self, fd, direction);
+    return rc < 0 ? NULL : PyBool_FromLong(rc);
+}
+
+static PyObject *add_reader(PyObject *self, PyObject *const *arguments, Py_ssize_t n)
+{
+    return add(self, arguments, n, CIO__READ);
+}
+
+static PyObject *add_writer(PyObject *self, PyObject *const *arguments, Py_ssize_t n)
+{
+    return add(self, arguments, n, CIO__WRITE);
+}
+
+static PyObject *remove_reader(PyObject *self, PyObject *file)
+{
+    return take_away(self, file, CIO__READ);
+}
+
+static PyObject *remove_writer(PyObject *self, PyObject *file)
+{
+    return take_away(self, file, CIO__WRITE);
+}
+
+#define FUNCTION(f) (PyCFunction)(void (*)(void))(f)
+
+PyMethodDef py__loop_file_methods[] = {
+    {"add_reader", FUNCTION(add_reader), METH_FASTCALL,
+     PyDoc_STR("add_reader($self, fd, callback, /, *args)\n--\n\n"
+               "Call callback(*args) whenever fd can be read from.")},
+    {"add_writer", FUNCTION(add_writer), METH_FASTCALL,
+     PyDoc_STR("add_writer($self, fd, callback, /, *args)\n--\n\n"
+               "Call callback(*args) whenever fd can be written to.")},
+    {"remove_reader", remove_reader, METH_O,
+     PyDoc_STR("remove_reader($self, fd, /)\n--\n\nTrue if there was a reader.")},
+    {"remove_writer", remove_writer, METH_O,
+     PyDoc_STR("remove_writer($self, fd, /)\n--\n\nTrue if there was a writer.")},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,72 @@
+/*
+ * Handles: asyncio.Handle and TimerHandle, with floor 1's handle inside, the arguments beside it and
+ * the memory from a free list. They are subclasses of asyncio's, so that isinstance() and what is
+ * rarely used (repr, comparison) are asyncio's own; their slots stay empty.
+ *
+ * Who schedules a handle holds a reference for the queue, which the call gives up, or the
+ * cancellation.
+ */
+#ifndef PY_HANDLE_H
+#define PY_HANDLE_H
+
+#include "loop.h"
+
+/* As large as asyncio.TimerHandle of any supported Python; checked at import. */
+#define PY__HANDLE_BASE 96
+#define PY__INLINE_ARGUMENTS 3
+
+struct py__handle {
+    union {
+        PyObject object;
+        char base[PY__HANDLE_BASE];
+    };
+    cio_handle call;
+    struct py__loop *loop;
+    PyObject *callback; /* NULL: canceled */
+    PyObject *context;
+    PyObject *source_traceback; /* NULL: not in debug mode */
+    PyObject *repr;             /* NULL, or what it looked like when it was canceled */
+    double when;
+    int16_t n_arguments; /* PY__MANY: arguments[0] is a tuple */
+    bool canceled;
+    bool in_call;
+    PyObject *scratch; /* what vectorcall may overwrite */
+    PyObject *arguments[PY__INLINE_ARGUMENTS];
+};
+
+#define PY__MANY (-1)
+
+extern PyType_Spec py__handle_spec;
+extern PyType_Spec py__timer_handle_spec;
+
+/*
+ * A new handle that is not scheduled. context: NULL is a copy of the current one. Its source
+ * traceback, in debug mode, ends with the frame that runs.
+ */
+struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyObject *callback,
+                                  PyObject *const *arguments, Py_ssize_t n, PyObject *context);
+
+/* Queues it for the next turn. Takes the reference. */
+void py__handle_call_soon(struct py__handle *handle);
+
+/* For time `when`, which is in the handle. Takes the reference, also on failure. */
+int py__handle_call_at(struct py__handle *handle);
+
+/* Calls it in its context, and reports what goes wrong. Borrowed. */
+void py__handle_run(struct py__handle *handle);
+
+/* As handle.cancel(). */
+int py__handle_cancel(struct py__handle *handle);
+
+/* What floor 1 calls: once, and gives the queue's reference up; or as long as a watch stands. */
+void py__handle_call_once(void *arg);
+void py__handle_call_watch(void *arg);
+
+static inline bool py__handle_is_once(const cio_handle *handle)
+{
+    return handle->fn == py__handle_call_once;
+}
+
+void py__handles_free(struct py__module *py);
+
+#endif

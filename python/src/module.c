@@ -1,0 +1,223 @@
+/* The module: its types, and what it keeps of the standard library. */
+#include "module.h"
+
+#include "coroutine.h"
+#include "handle.h"
+#include "loop.h"
+
+static PyObject *import(const char *module, const char *name)
+{
+    PyObject *imported = PyImport_ImportModule(module);
+    if (!imported)
+        return NULL;
+    PyObject *object = PyObject_GetAttrString(imported, name);
+    Py_DECREF(imported);
+    return object;
+}
+
+PyObject *py__import(const char *module, const char *name)
+{
+    return import(module, name);
+}
+
+PyObject *py__call(const char *module, const char *name, const char *format, ...)
+{
+    PyObject *function = import(module, name);
+    if (!function)
+        return NULL;
+    va_list list;
+    va_start(list, format);
+    PyObject *arguments = Py_VaBuildValue(format, list);
+    va_end(list);
+    PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
+    Py_XDECREF(arguments);
+    Py_DECREF(function);
+    return result;
+}
+
+PyTypeObject *py__make_type(PyObject *module, PyType_Spec *spec, PyObject *bases)
+{
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, bases);
+}
+
+static int intern_names(struct py__module *py)
+{
+#define X(name)                                                                                    \
+    if (!(py->names.name = PyUnicode_InternFromString(#name)))                                     \
+        return -1;
+    PY__NAMES(X)
+#undef X
+    return 0;
+}
+
+static int import_all(struct py__module *py)
+{
+#define X(field, module, name)                                                                     \
+    if (!(py->std.field = import(module, name)))                                                   \
+        return -1;
+    PY__IMPORTS(X)
+#undef X
+    return 0;
+}
+
+/* The parameter debug of _format_callback_source() came in a maintenance release. */
+static int look_at_helpers(struct py__module *py)
+{
+    PyObject *code = PyObject_GetAttrString(py->std._format_callback_source, "__code__");
+    PyObject *count = code ? PyObject_GetAttrString(code, "co_kwonlyargcount") : NULL;
+    Py_XDECREF(code);
+    if (!count)
+        return -1;
+    py->source_takes_debug = PyLong_AsLong(count) > 0;
+    Py_DECREF(count);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* A handle's slots lie within the room that we leave for them. */
+static int check_sizes(const struct py__module *py)
+{
+    const PyTypeObject *base = (PyTypeObject *)py->std.TimerHandle;
+    if (base->tp_basicsize <= PY__HANDLE_BASE)
+        return 0;
+    PyErr_Format(PyExc_ImportError, "asyncio.TimerHandle has %zd bytes, more than the %d of cio's",
+                 base->tp_basicsize, PY__HANDLE_BASE);
+    return -1;
+}
+
+/*
+ * The class that programs see is made as a class statement would: so it has asyncio's abstract loop
+ * among its bases, and its objects take attributes.
+ */
+static PyTypeObject *make_event_loop_type(struct py__module *py)
+{
+    return (PyTypeObject *)PyObject_CallFunction(
+        (PyObject *)&PyType_Type, "s(OO){s:s,s:s}", "EventLoop", py->loop_type,
+        py->std.AbstractEventLoop, "__module__", "cio", "__doc__",
+        "An event loop for asyncio's programs.");
+}
+
+static int add_methods(PyTypeObject *type, PyMethodDef *methods)
+{
+    for (; methods->ml_name; methods++) {
+        PyObject *method = PyDescr_NewMethod(type, methods);
+        if (!method)
+            return -1;
+        int rc = PyObject_SetAttrString((PyObject *)type, methods->ml_name, method);
+        Py_DECREF(method);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_loop_methods(PyTypeObject *type)
+{
+    static PyMethodDef *const chapters[] = {
+        py__loop_call_methods,  py__loop_task_methods,     py__loop_exception_methods,
+        py__loop_file_methods,  py__loop_debug_methods,    py__loop_asyncgen_methods,
+        py__loop_executor_methods,
+    };
+    for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
+        if (add_methods(type, chapters[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static int make_types(PyObject *module, struct py__module *py)
+{
+    py->handle_type = py__make_type(module, &py__handle_spec, py->std.Handle);
+    py->timer_handle_type = py__make_type(module, &py__timer_handle_spec, py->std.TimerHandle);
+    py->coroutine_type = py__make_type(module, &py__coroutine_spec, NULL);
+    py->loop_type = py__make_type(module, &py__loop_spec, NULL);
+    if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
+        add_loop_methods(py->loop_type) < 0)
+        return -1;
+    py->event_loop_type = make_event_loop_type(py);
+    return py->event_loop_type ? 0 : -1;
+}
+
+static int fill_module(PyObject *module, struct py__module *py)
+{
+    PyTypeObject *types[] = {py->event_loop_type, py->handle_type, py->timer_handle_type};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (PyModule_AddType(module, types[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static int exec_module(PyObject *module)
+{
+    struct py__module *py = PyModule_GetState(module);
+    if (intern_names(py) < 0 || import_all(py) < 0 || look_at_helpers(py) < 0 ||
+        check_sizes(py) < 0 || make_types(module, py) < 0)
+        return -1;
+    py->context_keyword = PyTuple_Pack(1, py->names.context);
+    py->loop_keyword = PyTuple_Pack(1, py->names.loop);
+    if (!py->context_keyword || !py->loop_keyword)
+        return -1;
+    return fill_module(module, py);
+}
+
+static int traverse_module(PyObject *module, visitproc visit, void *arg)
+{
+    struct py__module *py = PyModule_GetState(module);
+#define X(field, module, name) Py_VISIT(py->std.field);
+    PY__IMPORTS(X)
+#undef X
+    Py_VISIT(py->loop_type);
+    Py_VISIT(py->event_loop_type);
+    Py_VISIT(py->handle_type);
+    Py_VISIT(py->timer_handle_type);
+    Py_VISIT(py->coroutine_type);
+    return 0;
+}
+
+static int clear_module(PyObject *module)
+{
+    struct py__module *py = PyModule_GetState(module);
+    py__handles_free(py);
+#define X(name) Py_CLEAR(py->names.name);
+    PY__NAMES(X)
+#undef X
+#define X(field, module, name) Py_CLEAR(py->std.field);
+    PY__IMPORTS(X)
+#undef X
+    Py_CLEAR(py->loop_type);
+    Py_CLEAR(py->event_loop_type);
+    Py_CLEAR(py->handle_type);
+    Py_CLEAR(py->timer_handle_type);
+    Py_CLEAR(py->coroutine_type);
+    Py_CLEAR(py->context_keyword);
+    Py_CLEAR(py->loop_keyword);
+    return 0;
+}
+
+static void free_module(void *module)
+{
+    clear_module(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, exec_module},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyModuleDef py__module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "cio._core",
+    .m_doc = "The event loop. Its public face is the package cio.",
+    .m_size = sizeof(struct py__module),
+    .m_slots = slots,
+    .m_traverse = traverse_module,
+    .m_clear = clear_module,
+    .m_free = free_module,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&py__module_def);
+}

@@ -1,0 +1,143 @@
+/*
+ * The Python front: an extension module on the loop of floor 1. This is what all its files know:
+ * the module's state, the names and the objects of the standard library that it uses.
+ *
+ * Names between its files begin with py__. A function that returns PyObject * or int and may fail
+ * leaves a Python exception and returns NULL or -1; what it returns is a new reference, and what it
+ * is given is borrowed, unless its comment says otherwise.
+ */
+#ifndef PY_MODULE_H
+#define PY_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "loop/loop.h"
+
+#ifdef Py_GIL_DISABLED
+#error "cio's Python front needs the GIL: it does not support free-threaded builds of CPython yet"
+#endif
+
+/* Interned strings: py->names.x is "x". */
+#define PY__NAMES(X)                                                                               \
+    X(__await__)                                                                                   \
+    X(_log_destroy_pending)                                                                        \
+    X(_source_traceback)                                                                           \
+    X(acquire)                                                                                     \
+    X(add)                                                                                         \
+    X(add_done_callback)                                                                           \
+    X(call_at)                                                                                     \
+    X(call_exception_handler)                                                                      \
+    X(call_soon)                                                                                   \
+    X(call_soon_threadsafe)                                                                        \
+    X(cancel)                                                                                      \
+    X(cancelled)                                                                                   \
+    X(clear)                                                                                       \
+    X(close)                                                                                       \
+    X(context)                                                                                     \
+    X(create_future)                                                                               \
+    X(create_task)                                                                                 \
+    X(debug)                                                                                       \
+    X(discard)                                                                                     \
+    X(done)                                                                                        \
+    X(exception)                                                                                   \
+    X(extract_stack)                                                                               \
+    X(fileno)                                                                                      \
+    X(get_context)                                                                                 \
+    X(get_debug)                                                                                   \
+    X(join)                                                                                        \
+    X(loop)                                                                                        \
+    X(name)                                                                                        \
+    X(remove_done_callback)                                                                        \
+    X(result)                                                                                      \
+    X(run)                                                                                         \
+    X(run_forever)                                                                                 \
+    X(send)                                                                                        \
+    X(set_exception)                                                                               \
+    X(set_name)                                                                                    \
+    X(set_result)                                                                                  \
+    X(shutdown)                                                                                    \
+    X(start)                                                                                       \
+    X(submit)                                                                                      \
+    X(throw)                                                                                       \
+    X(time)                                                                                        \
+    X(type)                                                                                        \
+    X(wait)
+
+/* Objects of the standard library: py->std.field is module.name. Held from import on. */
+#define PY__IMPORTS(X)                                                                             \
+    X(AbstractEventLoop, "asyncio", "AbstractEventLoop")                                           \
+    X(Future, "asyncio", "Future")                                                                 \
+    X(Handle, "asyncio", "Handle")                                                                 \
+    X(InvalidStateError, "asyncio", "InvalidStateError")                                           \
+    X(CancelledError, "asyncio", "CancelledError")                                                 \
+    X(Task, "asyncio", "Task")                                                                     \
+    X(TimerHandle, "asyncio", "TimerHandle")                                                       \
+    X(WeakSet, "weakref", "WeakSet")                                                               \
+    X(_format_callback_source, "asyncio.format_helpers", "_format_callback_source")                \
+    X(_get_running_loop, "asyncio", "_get_running_loop")                                           \
+    X(_is_debug_mode, "asyncio.coroutines", "_is_debug_mode")                                      \
+    X(_run_until_complete_cb, "asyncio.base_events", "_run_until_complete_cb")                     \
+    X(_set_running_loop, "asyncio", "_set_running_loop")                                           \
+    X(ensure_future, "asyncio", "ensure_future")                                                   \
+    X(extract_stack, "asyncio.format_helpers", "extract_stack")                                    \
+    X(gather, "asyncio", "gather")                                                                 \
+    X(get_asyncgen_hooks, "sys", "get_asyncgen_hooks")                                             \
+    X(get_coroutine_origin_tracking_depth, "sys", "get_coroutine_origin_tracking_depth")           \
+    X(iscoroutine, "asyncio", "iscoroutine")                                                       \
+    X(iscoroutinefunction, "inspect", "iscoroutinefunction")                                       \
+    X(isfuture, "asyncio", "isfuture")                                                             \
+    X(logger, "asyncio.log", "logger")                                                             \
+    X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
+    X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
+    X(wrap_future, "asyncio", "wrap_future")
+
+#define PY__HANDLES_KEPT 1000 /* of each type, to be used again */
+
+struct py__handle;
+
+/* A list of dead handles, linked through their first field after the header. */
+struct py__spare {
+    struct py__handle *first;
+    int n;
+};
+
+/* The state of one interpreter's module. */
+struct py__module {
+#define X(name) PyObject *name;
+    struct {
+        PY__NAMES(X)
+    } names;
+#undef X
+#define X(field, module, name) PyObject *field;
+    struct {
+        PY__IMPORTS(X)
+    } std;
+#undef X
+    PyTypeObject *loop_type; /* the C half of cio.EventLoop */
+    PyTypeObject *event_loop_type;
+    PyTypeObject *handle_type;
+    PyTypeObject *timer_handle_type;
+    PyTypeObject *coroutine_type;
+
+    PyObject *context_keyword; /* ("context",): what the standard library's tasks call with */
+    PyObject *loop_keyword;    /* ("loop",) */
+    bool source_takes_debug;   /* _format_callback_source() has a parameter debug */
+
+    struct py__spare handles, timer_handles;
+};
+
+extern PyModuleDef py__module_def;
+
+/* A type made from its spec, or NULL. bases: a type, a tuple of types, or NULL. */
+PyTypeObject *py__make_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
+
+/* module.name, imported now: for what is rarely needed, or may be replaced by the program. */
+PyObject *py__import(const char *module, const char *name);
+
+/* module.name(*arguments): the format is Py_BuildValue()'s, of a tuple. */
+PyObject *py__call(const char *module, const char *name, const char *format, ...);
+
+#endif
