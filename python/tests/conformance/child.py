@@ -1,0 +1,181 @@
+"""Runs one module of test.test_asyncio on a given event loop, and tells on a pipe what came of each test.
+
+    python child.py MODULE --loop cio:EventLoop --results FD [--only FILE] [--limit SECONDS]
+
+Each line on the pipe is JSON: {"tests": [...]} once, then for each test {"start": name} and
+{"end": name, "outcome": ..., "text": ..., "loops": N}. A test that goes on for longer than the limit
+ends the process: who reads the pipe knows from the last start which it was.
+"""
+import argparse
+import faulthandler
+import importlib
+import json
+import os
+import sys
+import unittest
+import warnings
+
+
+class Binding:
+    """Puts a loop where the tests look for one, and counts the loops that they make."""
+
+    def __init__(self, factory):
+        self.factory = factory
+        self.made = 0
+
+    def new_loop(self, selector=None):
+        # The tests choose selectors for the loop of the standard library; ours has only one.
+        if selector is not None:
+            selector.close()
+        self.made += 1
+        return self.factory()
+
+    def install(self):
+        import asyncio
+        import asyncio.events
+        import asyncio.unix_events as unix_events
+
+        binding = self
+        probe = self.factory()
+        loop_type = type(probe)
+        probe.close()
+
+        class LoopClass(type):
+            def __call__(cls, selector=None):
+                return binding.new_loop(selector)
+
+            def __instancecheck__(cls, instance):
+                return isinstance(instance, loop_type)
+
+        class SelectorEventLoop(metaclass=LoopClass):
+            pass
+
+        asyncio.SelectorEventLoop = SelectorEventLoop
+        unix_events.SelectorEventLoop = SelectorEventLoop
+        if hasattr(asyncio, "EventLoop"):
+            asyncio.EventLoop = SelectorEventLoop
+        for name in "_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy":
+            policy = getattr(unix_events, name, None)
+            if policy is not None and hasattr(policy, "_loop_factory"):
+                policy._loop_factory = SelectorEventLoop
+
+
+class Reporter(unittest.TestResult):
+    def __init__(self, pipe, prefix, binding, limit):
+        super().__init__()
+        self.pipe = pipe
+        self.prefix = prefix
+        self.binding = binding
+        self.limit = limit
+        self.outcome = None
+
+    def tell(self, **what):
+        self.pipe.write(json.dumps(what) + "\n")
+        self.pipe.flush()
+
+    def name(self, test):
+        return short_name(test, self.prefix)
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.outcome = ("passed", "")
+        self.loops_before = self.binding.made
+        self.tell(start=self.name(test))
+        faulthandler.dump_traceback_later(self.limit, exit=True)
+
+    def stopTest(self, test):
+        faulthandler.cancel_dump_traceback_later()
+        super().stopTest(test)
+        outcome, text = self.outcome
+        self.tell(end=self.name(test), outcome=outcome, text=text, loops=self.binding.made - self.loops_before)
+
+    def fails(self, test, error):
+        text = self._exc_info_to_string(error, test)
+        if isinstance(test, unittest.TestCase):
+            self.outcome = ("failed", text)
+        else:  # setUpClass and the like
+            self.tell(start=str(test))
+            skipped = isinstance(error[1], unittest.SkipTest)
+            self.tell(end=str(test), outcome="skipped" if skipped else "failed", text=text, loops=0)
+
+    def addError(self, test, error):
+        self.fails(test, error)
+
+    def addFailure(self, test, error):
+        self.fails(test, error)
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            self.fails(test, error)
+
+    def addSkip(self, test, reason):
+        if isinstance(test, unittest.TestCase):
+            self.outcome = ("skipped", reason)
+
+    def addUnexpectedSuccess(self, test):
+        self.outcome = ("failed", "unexpected success")
+
+
+def short_name(test, prefix):
+    name = test.id()
+    return name[len(prefix):] if name.startswith(prefix) else name
+
+
+def flatten(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flatten(test)
+        else:
+            yield test
+
+
+def load_factory(text):
+    module, _, attribute = text.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("module")
+    parser.add_argument("--loop", default="")
+    parser.add_argument("--results", type=int, required=True)
+    parser.add_argument("--only")
+    parser.add_argument("--limit", type=float, default=60)
+    arguments = parser.parse_args()
+
+    os.set_inheritable(arguments.results, False)
+    pipe = os.fdopen(arguments.results, "w")
+    faulthandler.enable()
+    warnings.simplefilter("default")
+
+    binding = Binding(load_factory(arguments.loop) if arguments.loop else None)
+    if binding.factory:
+        binding.install()
+
+    package = "test.test_asyncio."
+    try:
+        module = importlib.import_module(package + arguments.module)
+    except unittest.SkipTest:
+        pipe.write(json.dumps({"tests": []}) + "\n")
+        return
+    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+    tests = list(flatten(suite))
+    names = [short_name(test, package) for test in tests]
+    pipe.write(json.dumps({"tests": names}) + "\n")
+    pipe.flush()
+    if arguments.only:
+        with open(arguments.only) as file:
+            chosen = set(file.read().splitlines())
+        tests = [test for test, name in zip(tests, names) if name in chosen]
+
+    # A module's own fixtures and its classes' run by the suite, in the order of the tests.
+    unittest.TestSuite(tests).run(Reporter(pipe, package, binding, arguments.limit))
+    pipe.close()
+    # What the tests left behind must not keep the process.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

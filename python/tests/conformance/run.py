@@ -1,0 +1,283 @@
+"""Runs CPython's own test.test_asyncio, as this interpreter has it installed, on cio's event loop.
+
+    python run.py [MODULE...] [--loop MODULE:ATTRIBUTE] [-j N] [--junit FILE] [--all]
+
+excluded.txt names the tests that cannot apply, not_yet.txt those that wait for a part that is not built. The run
+fails if any other test fails, if an excluded test passes, or if a line of either list matches no test.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+
+import lists
+
+HERE = pathlib.Path(__file__).parent
+CHILD = HERE / "child.py"
+# No test is meant to take this long; some wait for timeouts of 10 s of their own.
+TEST_LIMIT = 60
+# One that is excluded is only tried to see that it still fails.
+EXCLUDED_LIMIT = 5
+STDERR_KEPT = 6000
+LINE_KEPT = 160
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    outcome: str
+    text: str = ""
+    loops: int = 0
+
+
+@dataclasses.dataclass
+class Module:
+    name: str
+    results: list = dataclasses.field(default_factory=list)
+    excluded: list = dataclasses.field(default_factory=list)
+    not_yet: list = dataclasses.field(default_factory=list)
+    complaints: list = dataclasses.field(default_factory=list)
+    seconds: float = 0
+
+    def count(self, outcome):
+        return sum(result.outcome == outcome for result in self.results)
+
+
+def installed_modules():
+    import importlib.util
+
+    spec = importlib.util.find_spec("test.test_asyncio")
+    if spec is None:
+        return []
+    folder = pathlib.Path(spec.origin).parent
+    return sorted(path.stem for path in folder.glob("test_*.py"))
+
+
+def last_line(text):
+    return text.rpartition("\n")[2][:LINE_KEPT]
+
+
+def last_part(text):
+    return text if len(text) <= STDERR_KEPT else "... " + text[-STDERR_KEPT:]
+
+
+class Child:
+    """One process of child.py, and what it told."""
+
+    def __init__(self, module, loop, only, limit):
+        self.names = None
+        self.results = []
+        self.running = None
+        with tempfile.TemporaryDirectory(prefix="cio-conformance-") as folder:
+            command = [sys.executable, str(CHILD), module, "--limit", str(limit)]
+            if loop:
+                command += ["--loop", loop]
+            if only is not None:
+                names = pathlib.Path(folder, "only")
+                names.write_text("\n".join(only))
+                command += ["--only", str(names)]
+            self.run(command, folder)
+
+    def run(self, command, folder):
+        reading, writing = os.pipe()
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path != str(HERE)))
+        with open(os.path.join(folder, "stderr"), "w+", errors="replace") as errors:
+            process = subprocess.Popen(command + ["--results", str(writing)], pass_fds=[writing], cwd=folder,
+                                       stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=environment,
+                                       start_new_session=True)
+            os.close(writing)
+            with os.fdopen(reading) as pipe:
+                for line in pipe:
+                    self.hear(json.loads(line))
+            self.status = process.wait()
+            errors.seek(0)
+            self.stderr = errors.read()
+
+    def hear(self, what):
+        if "tests" in what:
+            self.names = what["tests"]
+        elif "start" in what:
+            self.running = what["start"]
+        else:
+            self.running = None
+            self.results.append(Result(what["end"], what["outcome"], what["text"], what["loops"]))
+
+
+def run_tests(module, loop, names, limit):
+    """Runs these tests; where one ends the process, another process goes on behind it."""
+    results = []
+    left = list(names)
+    while left:
+        child = Child(module, loop, left, limit)
+        results += child.results
+        if child.running is None and child.status == 0:
+            break
+        done = {result.name for result in child.results}
+        if child.running is not None:
+            hung = "Timeout (" in child.stderr
+            how = f"still ran after {limit} s" if hung else f"ended the process with status {child.status}"
+            results.append(Result(child.running, "hung" if hung else "crashed", how + "\n" + last_part(child.stderr)))
+            done.add(child.running)
+        elif not done:
+            results.append(Result(module, "crashed", f"status {child.status}\n" + last_part(child.stderr)))
+            break
+        left = [name for name in left if name not in done]
+    return results
+
+
+def run_module(name, options, excluded, not_yet, lock):
+    began = time.monotonic()
+    module = Module(name)
+    listing = Child(name, options.loop, [], TEST_LIMIT)
+    if listing.names is None:
+        module.results.append(Result(name, "crashed", "cannot be loaded\n" + last_part(listing.stderr)))
+        return module
+
+    chosen, tried = [], []
+    with lock:
+        for test in dict.fromkeys(listing.names):
+            if options.match and options.match not in test:
+                continue
+            if options.all:
+                chosen.append(test)
+            elif entry := lists.find(excluded, test):
+                module.excluded.append(test)
+                if entry.run:
+                    tried.append(test)
+            elif lists.find(not_yet, test):
+                module.not_yet.append(test)
+            else:
+                chosen.append(test)
+    module.results = run_tests(name, options.loop, chosen, TEST_LIMIT)
+    for result in run_tests(name, options.loop, tried, EXCLUDED_LIMIT):
+        if result.outcome == "passed":
+            module.complaints.append(f"{result.name} is excluded, but passes")
+    if options.try_not_yet:
+        for result in run_tests(name, options.loop, module.not_yet, EXCLUDED_LIMIT):
+            if result.outcome == "passed":
+                module.complaints.append(f"{result.name} is not expected yet, but passes")
+    module.seconds = time.monotonic() - began
+    return module
+
+
+def is_whole(pattern, modules):
+    """Is this the pattern of a module that is left out altogether?"""
+    name, _, rest = pattern.partition(".")
+    return rest == "*" and name in modules
+
+
+def unused(entries, path, names):
+    """The lines that match no test: of the modules that were run."""
+    for entry in entries:
+        module = entry.pattern.partition(".")[0]
+        if entry.matched == 0 and (module in names or "*" in module):
+            yield f"{path.name}:{entry.line}: {entry.pattern} matches no test of {platform.python_version()}"
+
+
+def write_junit(path, modules, complaints):
+    suite = ElementTree.Element("testsuite", name="test.test_asyncio")
+    total = failures = skipped = 0
+    for module in modules:
+        for result in module.results:
+            case = ElementTree.SubElement(suite, "testcase", classname=module.name, name=result.name)
+            total += 1
+            if result.outcome == "skipped":
+                skipped += 1
+                ElementTree.SubElement(case, "skipped", message=result.text)
+            elif result.outcome != "passed":
+                failures += 1
+                ElementTree.SubElement(case, "failure", message=result.outcome).text = result.text
+    for complaint in complaints:
+        total += 1
+        failures += 1
+        case = ElementTree.SubElement(suite, "testcase", classname="lists", name=complaint)
+        ElementTree.SubElement(case, "failure", message=complaint)
+    suite.set("tests", str(total))
+    suite.set("failures", str(failures))
+    suite.set("skipped", str(skipped))
+    ElementTree.ElementTree(suite).write(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("modules", nargs="*", help="test_events and so on; without any: all that the interpreter has")
+    parser.add_argument("--loop", default="cio:EventLoop", help="a factory of loops; '' leaves the standard library's")
+    parser.add_argument("-k", dest="match", default="", help="only the tests with this in their name")
+    parser.add_argument("-j", dest="jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--all", action="store_true", help="run what the lists name too")
+    parser.add_argument("--try-not-yet", action="store_true", help="say which tests of not_yet.txt pass by now")
+    parser.add_argument("--junit")
+    parser.add_argument("-v", "--verbose", action="store_true", help="name every test that did not pass, with its text")
+    options = parser.parse_args()
+
+    available = installed_modules()
+    if not available:
+        print(f"CPython {platform.python_version()} at {sys.executable} has no test.test_asyncio installed")
+        return 3
+    unknown = set(options.modules) - set(available)
+    if unknown:
+        print("no such module:", *sorted(unknown))
+        return 2
+    names = options.modules or available
+
+    excluded = lists.read(HERE / "excluded.txt")
+    not_yet = lists.read(HERE / "not_yet.txt")
+    left_out = {entry.pattern.partition(".")[0] for entry in excluded if not entry.run and is_whole(entry.pattern, names)}
+    for entry in excluded:
+        entry.matched += entry.pattern.partition(".")[0] in left_out
+    if not options.all and not options.modules:
+        names = [name for name in names if name not in left_out]
+
+    print(f"CPython {platform.python_version()}: test.test_asyncio on {options.loop or 'asyncio'}", flush=True)
+    lock = threading.Lock()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [pool.submit(run_module, name, options, excluded, not_yet, lock) for name in names]
+        modules = [job.result() for job in jobs]
+
+    complaints = [complaint for module in modules for complaint in module.complaints]
+    if not options.match and not options.all:
+        complaints += unused(excluded, HERE / "excluded.txt", names)
+        complaints += unused(not_yet, HERE / "not_yet.txt", names)
+
+    print(f"{'':24} run passed failed skipped excluded not yet on loops     s")
+    for module in modules:
+        show(module)
+    bad = [result for module in modules for result in module.results if result.outcome not in ("passed", "skipped")]
+    for result in bad:
+        text = result.text.strip()
+        print(f"{result.outcome}: {result.name}: {text if options.verbose else last_line(text)}")
+    for complaint in complaints:
+        print("lists:", complaint)
+    total = Module("all")
+    for module in modules:
+        total.results += module.results
+        total.excluded += module.excluded
+        total.not_yet += module.not_yet
+        total.seconds += module.seconds
+    show(total)
+    if left_out:
+        print("modules left out:", *sorted(left_out))
+    if options.junit:
+        write_junit(options.junit, modules, complaints)
+    return 1 if bad or complaints else 0
+
+
+def show(module):
+    passed, skipped = module.count("passed"), module.count("skipped")
+    run = len(module.results)
+    on_loops = sum(result.loops > 0 for result in module.results)
+    print(f"{module.name:22} {run:5} {passed:6} {run - passed - skipped:6} {skipped:7} {len(module.excluded):8}"
+          f" {len(module.not_yet):7} {on_loops:8} {module.seconds:5.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
