@@ -67,7 +67,9 @@ class Reporter(unittest.TestResult):
         self.prefix = prefix
         self.binding = binding
         self.limit = limit
-        self.outcome = None
+        self.outcome = ("passed", "")
+        self.loops_before = 0
+        self.started = False
 
     def tell(self, **what):
         self.pipe.write(json.dumps(what) + "\n")
@@ -79,6 +81,7 @@ class Reporter(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.outcome = ("passed", "")
+        self.started = True
         self.loops_before = self.binding.made
         self.tell(start=self.name(test))
         faulthandler.dump_traceback_later(self.limit, exit=True)
@@ -86,8 +89,10 @@ class Reporter(unittest.TestResult):
     def stopTest(self, test):
         faulthandler.cancel_dump_traceback_later()
         super().stopTest(test)
-        outcome, text = self.outcome
-        self.tell(end=self.name(test), outcome=outcome, text=text, loops=self.binding.made - self.loops_before)
+        if self.started:  # some versions do not start those that they skip
+            self.started = False
+            outcome, text = self.outcome
+            self.tell(end=self.name(test), outcome=outcome, text=text, loops=self.binding.made - self.loops_before)
 
     def fails(self, test, error):
         text = self._exc_info_to_string(error, test)
@@ -109,8 +114,10 @@ class Reporter(unittest.TestResult):
             self.fails(test, error)
 
     def addSkip(self, test, reason):
-        if isinstance(test, unittest.TestCase):
+        if self.started:
             self.outcome = ("skipped", reason)
+        else:
+            self.tell(end=self.name(test), outcome="skipped", text=reason, loops=0)
 
     def addUnexpectedSuccess(self, test):
         self.outcome = ("failed", "unexpected success")

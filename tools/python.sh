@@ -1,0 +1,116 @@
+#!/bin/bash
+# The Python front's suites, on one interpreter or on all that the machine has.
+#
+#     tools/python.sh find                    every CPython that the package is for, a line each
+#     tools/python.sh test [PYTHON...]        build the package for it and run the suites
+#     tools/python.sh conformance PYTHON ...  CPython's own asyncio tests, with run.py's arguments
+#     tools/python.sh run PYTHON ...          python of that venv, with these arguments
+#
+# What is built stays in build/python/VERSION, the logs and JUnit files in build/logs.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+LOGS=$PWD/build/logs
+JOBS=${JOBS:-$(nproc)}
+TESTS=python/tests
+
+# Prints "VERSION PATH" of a CPython that is new enough; nothing of any other.
+describe() { # PYTHON
+    "$1" -I - 2>/dev/null <<'PYTHON'
+import os, platform, sys, sysconfig
+if sys.implementation.name == "cpython" and sys.version_info >= (3, 11):
+    free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    debug = "d" if sysconfig.get_config_var("Py_DEBUG") else ""
+    print(platform.python_version() + free + debug, os.path.realpath(sys.executable))
+PYTHON
+}
+
+find_pythons() {
+    {
+        local folder candidate
+        for folder in ${PATH//:/ } "$HOME"/.pyenv/versions/*/bin; do
+            for candidate in "$folder"/python3 "$folder"/python3.1[1-9]; do
+                [ -x "$candidate" ] && describe "$candidate"
+            done
+        done
+    } | sort -u -k2 | sort -rV
+}
+
+# A venv whose name is the interpreter's, and the package in it. Building again is quick where little has changed.
+prepare() { # PYTHON
+    local found
+    found=$(describe "$1")
+    [ -n "$found" ] || { echo "$1 is no CPython that the package is for" >&2; return 1; }
+    version=${found%% *}
+    # Two interpreters of one version are two: Debian's python3.11 and another.
+    home=$PWD/build/python/$version-$(echo "${found#* }" | cksum | cut -c1-4)
+    python=$home/venv/bin/python
+    if ! "$python" -c 'import pip' 2>/dev/null; then
+        rm -rf "$home/venv"
+        "${found#* }" -m venv "$home/venv" || return 1
+    fi
+    install "$TESTS/requirements.txt" || return 1
+    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall -C build-dir="$home/build" . || return 1
+}
+
+# Nothing is asked of the network where the same has been installed before.
+install() { # REQUIREMENTS
+    local stamp
+    stamp=$home/$(basename "$1" .txt).installed
+    cmp -s "$1" "$stamp" && return
+    "$python" -m pip install -q -r "$1" && cp "$1" "$stamp"
+}
+
+# Those of the programs that have no wheel for this interpreter are left out: their tests say so.
+install_programs() {
+    local requirement
+    install "$TESTS/requirements-programs.txt" && return
+    while read -r requirement; do
+        case $requirement in '' | '#'*) continue ;; esac
+        "$python" -m pip install -q --prefer-binary "$requirement" || echo "not installed: $requirement"
+    done <"$TESTS/requirements-programs.txt"
+}
+
+test_python() { # PYTHON
+    local status=0
+    prepare "$1" || return 1
+    local name=python-$(basename "$home")
+    rm -f "$LOGS/$name"-*.xml
+    "$python" "$TESTS/conformance/run.py" -j "$JOBS" --junit "$LOGS/$name-conformance.xml"
+    [ $? = 0 ] || [ $? = 3 ] || status=1
+    install_programs
+    "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" || status=1
+    return $status
+}
+
+mkdir -p "$LOGS"
+verb=${1:-test}
+[ $# = 0 ] || shift
+case $verb in
+find) find_pythons ;;
+test)
+    status=0
+    if [ $# = 0 ]; then
+        mapfile -t pythons < <(find_pythons | cut -d' ' -f2-)
+        set -- "${pythons[@]}"
+    fi
+    for interpreter in "$@"; do
+        test_python "$interpreter" || status=1
+    done
+    exit $status
+    ;;
+conformance)
+    prepare "${1:?which PYTHON}" && shift && exec "$python" "$TESTS/conformance/run.py" "$@"
+    ;;
+run)
+    prepare "${1:?which PYTHON}" && shift && exec "$python" "$@"
+    ;;
+name)
+    found=$(describe "$1")
+    echo "${found%% *}-$(echo "${found#* }" | cksum | cut -c1-4)"
+    ;;
+*)
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
