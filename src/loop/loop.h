@@ -148,7 +148,7 @@ struct cio_loop {
     void (*end_threads)(struct cio_loop *loop);
     struct cio__own_executor jobs;  /* the default one */
     struct cio__own_executor names; /* which looks names up */
-    struct cio_remote *calls; /* jobs that wait for a task of this loop */
+    struct cio_remote *calls;       /* jobs that wait for a task of this loop */
 
     /* Floor 4: debug mode; how others look at it. */
     struct cio__debug *debug; /* atomic; NULL: debug mode was never on */
