@@ -2,13 +2,13 @@
  * port_scan: which TCP ports of a host are open? Many are tried at once, but never more than a
  * given number, and none for longer than a given time.
  *
- *     port_scan 127.0.0.1 1 1024
+ *     port_scan localhost 1 1024
  *
  * Scan only hosts that are yours.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@
 #include <cio.h>
 
 struct scan {
-    struct sockaddr_storage address; /* the port is filled in by each probe */
+    const char *host;
+    struct sockaddr_storage address; /* its first one; the port is filled in by each probe */
     socklen_t address_size;
     size_t concurrency;
     double timeout; /* seconds per port */
@@ -61,9 +62,25 @@ struct job {
     size_t n;
 };
 
+/* A name is looked up once; for an address that takes no time. */
+static int find_address(struct scan *scan)
+{
+    struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM};
+    int rc = cio_getaddrinfo(scan->host, NULL, &hints, &found);
+    if (rc < 0)
+        return rc;
+    memcpy(&scan->address, found->ai_addr, found->ai_addrlen);
+    scan->address_size = found->ai_addrlen;
+    cio_freeaddrinfo(found);
+    return 0;
+}
+
 static int scan_all(void *arg)
 {
     struct job *job = arg;
+    int rc = find_address(&job->scan);
+    if (rc < 0)
+        return rc;
     return cio_map(probe, job->probes, job->n, sizeof job->probes[0], job->scan.concurrency);
 }
 
@@ -92,8 +109,8 @@ static void report(const struct job *job)
 }
 
 static const char usage_text[] =
-    "usage: port_scan [options] ADDRESS FIRST LAST\n"
-    "Prints which TCP ports from FIRST to LAST are open at an IPv4 or IPv6 address.\n"
+    "usage: port_scan [options] HOST FIRST LAST\n"
+    "Prints which TCP ports from FIRST to LAST are open at a host: a name, or an address.\n"
     "\n"
     "  --concurrency N   at most so many at once (100)\n"
     "  --timeout S       wait so many seconds for each (1)\n"
@@ -112,21 +129,6 @@ static long parse_number(const char *what, const char *text, long max)
     if (end == text || *end || n < 1 || n > max)
         refuse(what, text);
     return n;
-}
-
-static void parse_address(struct scan *scan, const char *text)
-{
-    struct sockaddr_in *four = (struct sockaddr_in *)&scan->address;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&scan->address;
-    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-        four->sin_family = AF_INET;
-        scan->address_size = sizeof *four;
-    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-        six->sin6_family = AF_INET6;
-        scan->address_size = sizeof *six;
-    } else {
-        refuse("not an IPv4 or IPv6 address", text);
-    }
 }
 
 static void parse_options(struct job *job, int argc, char **argv)
@@ -155,7 +157,7 @@ static void parse_options(struct job *job, int argc, char **argv)
         fputs(usage_text, stderr);
         exit(2);
     }
-    parse_address(scan, argv[optind]);
+    scan->host = argv[optind];
     long first = parse_number("bad port", argv[optind + 1], 65535);
     long last = parse_number("bad port", argv[optind + 2], 65535);
     if (last < first)
@@ -176,7 +178,7 @@ int main(int argc, char **argv)
     if (rc == 0 || rc == -EINTR)
         report(&job);
     else
-        fprintf(stderr, "port_scan: %s\n", cio_strerror(rc));
+        fprintf(stderr, "port_scan: %s: %s\n", job.scan.host, cio_strerror(rc));
     free(job.probes);
     return rc == -EINTR ? 130 : rc < 0;
 }

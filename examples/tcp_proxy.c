@@ -1,7 +1,7 @@
 /*
  * tcp_proxy: passes every connection on to another address, in both directions.
  *
- *     tcp_proxy 127.0.0.1 8080 127.0.0.1 80
+ *     tcp_proxy 127.0.0.1 8080 localhost http
  *
  * A side that ends its input ends the other's output, and no more; so half-closed connections work.
  * ^C lets the connections finish for five seconds.
@@ -97,7 +97,7 @@ static int proxy_main(void *arg)
 static int usage(FILE *f, int exit_code)
 {
     fprintf(f, "usage: tcp_proxy [OPTIONS] LISTEN_HOST LISTEN_PORT HOST PORT\n"
-               "Passes connections on. Hosts are numbers; port 0 is a free one.\n"
+               "Passes connections on. Port 0 is a free one.\n"
                "  --connections N   at most so many at once (default 1000)\n"
                "  --timeout S       end those that are idle for so many seconds (default 300)\n");
     return exit_code;
