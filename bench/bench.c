@@ -105,6 +105,17 @@ const struct bench benches[] = {
      B_CIO | B_UV,
      {{"time", "thread-1000-jobs", "ns"}, {"cpu", "thread-1000-jobs-cpu", "ns"}}},
 
+    /* A number, which needs nobody; a name that a file has, one at a time and a hundred at once. */
+    {"lookup-number", PLAIN, B_CIO | B_UV | B_GO | B_HAND, NS("lookup-number")},
+    {"lookup-name 1",
+     PLAIN,
+     B_CIO | B_UV | B_GO | B_HAND,
+     {{"time", "lookup-localhost", "ns"}, {"cpu", "lookup-localhost-cpu", "ns"}}},
+    {"lookup-name 100",
+     PLAIN,
+     B_CIO | B_UV | B_GO,
+     {{"time", "lookup-localhost-100", "ns"}, {"cpu", "lookup-localhost-100-cpu", "ns"}}},
+
     /* Server processor time a request, one request in flight on each connection, or on 64 of them. */
     ECHO_CELL(1, 64),
     ECHO_CELL(1, 1024),

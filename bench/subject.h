@@ -47,6 +47,8 @@ enum {
     WAKE_ROUND_TRIPS = 5000,
     THREAD_ROUND_TRIPS = 20000,
     THREAD_JOBS = 200000,
+    LOOKUPS_OF_NUMBERS = 1000000,
+    LOOKUPS_OF_NAMES = 20000,
 };
 
 /* Sleeps of the million: spread over a second, so that the timers are not all equal. */

@@ -38,6 +38,9 @@ void bench_queue_nowait(long n);
 /* cio_threads.c */
 void bench_thread_round_trip(long n);
 void bench_thread_jobs(long n);
+/* cio_names.c */
+void bench_lookup_number(long n);
+void bench_lookup_name(long n);
 /* cio_streams.c */
 void bench_echo_stream(long n);
 void bench_echo_protocol(long n);

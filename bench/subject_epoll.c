@@ -202,6 +202,8 @@ int main(int argc, char **argv)
         {"clock", bench_clock},
         {"wake-burst", bench_wake_burst},
         {"wake-pingpong", bench_wake_pingpong},
+        {"lookup-number", bench_lookup_number},
+        {"lookup-name", bench_lookup_name},
         {"echo", bench_echo},
         {NULL, NULL},
     };

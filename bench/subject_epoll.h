@@ -4,5 +4,8 @@
 
 void bench_switch(long n);
 void bench_switch_deep(long n);
+/* hand_names.c */
+void bench_lookup_number(long n);
+void bench_lookup_name(long n);
 
 #endif

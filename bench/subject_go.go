@@ -2,15 +2,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const messages = 5000000
+const lookups = 100000
 
 // Processor time of this process: the garbage collector's threads count too.
 func cpuNs() int64 {
@@ -111,13 +115,43 @@ func hop(tasks int) {
 	value(begin, steps*tasks)
 }
 
+func lookUp(host string, n int) {
+	for i := 0; i < n; i++ {
+		if found, err := net.DefaultResolver.LookupIP(context.Background(), "ip4", host); err != nil || len(found) == 0 {
+			fail("a lookup failed")
+		}
+	}
+}
+
+func lookupNumber(int) {
+	begin := cpuNs()
+	lookUp("127.0.0.1", lookups)
+	value(begin, lookups)
+}
+
+func lookupName(atOnce int) {
+	var all sync.WaitGroup
+	all.Add(atOnce)
+	wall, begin := time.Now(), cpuNs()
+	for i := 0; i < atOnce; i++ {
+		go func() {
+			lookUp("localhost", lookups/atOnce)
+			all.Done()
+		}()
+	}
+	all.Wait()
+	fmt.Printf("value time %.6g\nvalue cpu %.6g\n", float64(time.Since(wall).Nanoseconds())/lookups, float64(cpuNs()-begin)/lookups)
+}
+
 func main() {
 	modes := map[string]func(int){
-		"queue":        queuePingpong,
-		"queue-stream": queueStream,
-		"queue-nowait": queueNowait,
-		"lock":         lockUncontended,
-		"switch":       hop,
+		"queue":         queuePingpong,
+		"queue-stream":  queueStream,
+		"queue-nowait":  queueNowait,
+		"lock":          lockUncontended,
+		"switch":        hop,
+		"lookup-number": lookupNumber,
+		"lookup-name":   lookupName,
 	}
 	runtime.GOMAXPROCS(1)
 	if len(os.Args) > 1 {

@@ -278,6 +278,8 @@ int main(int argc, char **argv)
         {"wake-pingpong", bench_wake_pingpong},
         {"thread-round-trip", bench_thread_round_trip},
         {"thread-jobs", bench_thread_jobs},
+        {"lookup-number", bench_lookup_number},
+        {"lookup-name", bench_lookup_name},
         {"echo", bench_echo},
         {NULL, NULL},
     };

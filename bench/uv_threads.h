@@ -5,4 +5,8 @@
 void bench_thread_round_trip(long n);
 void bench_thread_jobs(long n);
 
+/* uv_names.c */
+void bench_lookup_number(long n);
+void bench_lookup_name(long n);
+
 #endif
