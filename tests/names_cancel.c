@@ -175,7 +175,9 @@ static int time_out(void *arg)
 {
     (void)arg;
     resolver_hold(true);
-    assert_int_equal(cio_wait_for(look_up, "a.test", 0.01), CIO_ETIMEDOUT);
+    cio_task *task = cio_create_task(look_up, "a.test");
+    resolver_await(&resolver.running, 1);
+    assert_int_equal(cio_await_for(task, 0.01), CIO_ETIMEDOUT);
     return 0;
 }
 

@@ -276,8 +276,8 @@ int cio__connect_any(const struct addrinfo *peers, const struct addrinfo *local,
     struct race race = {.wait.kind = &kind, .task = cio__current, .peers = peers, .next = peers};
     race.local = local;
     race.report = options->report;
-    race.delay_s = options->happy_eyeballs_delay ? options->happy_eyeballs_delay
-                                                 : CIO_HAPPY_EYEBALLS_DELAY;
+    race.delay_s = options->happy_eyeballs_delay != 0 ? options->happy_eyeballs_delay
+                                                      : CIO_HAPPY_EYEBALLS_DELAY;
     race.due = true;
     int rc = begin_due(&race);
     while (rc < 0 && race.n_under_way > 0) {
