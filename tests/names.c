@@ -63,9 +63,7 @@ static void check_numbers(void)
     passive.ai_family = AF_INET6;
     assert_string_equal(look_up(NULL, "7", &passive), "6/1/6::::7");
     assert_string_equal(look_up("::1", "7", &passive), "6/1/6:::1:7");
-    assert_string_equal(look_up("127.0.0.1", "7", &passive), "CIO_EAI_ADDRFAMILY");
     passive.ai_family = AF_INET;
-    assert_string_equal(look_up("::1", "7", &passive), "CIO_EAI_ADDRFAMILY");
     assert_string_equal(look_up(NULL, "7", &passive), "4/1/6:0.0.0.0:7");
     assert_int_equal(resolver.numbers, 0); /* the C library was not asked */
     assert_int_equal(resolver.finished, 0);
@@ -99,6 +97,10 @@ TEST(other_numbers_are_the_c_librarys)
     hints = (struct addrinfo){.ai_family = AF_INET6, .ai_socktype = SOCK_STREAM};
     hints.ai_flags = AI_V4MAPPED;
     assert_string_equal(look_up("10.0.0.1", "80", &hints), "6/1/6:::ffff:10.0.0.1:80");
+    hints.ai_flags = 0;
+    assert_string_equal(look_up("10.0.0.1", "80", &hints), "CIO_EAI_ADDRFAMILY");
+    hints.ai_family = AF_INET;
+    assert_string_equal(look_up("::1", "80", &hints), "CIO_EAI_ADDRFAMILY");
     hints = (struct addrinfo){.ai_family = AF_UNIX};
     assert_string_equal(look_up("10.0.0.1", "80", &hints), "CIO_EAI_FAMILY");
     hints = (struct addrinfo){.ai_socktype = 77};

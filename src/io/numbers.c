@@ -237,11 +237,10 @@ int cio__addresses_of_numbers(const char *host, const char *service, const struc
     bool number = host && parse_host(host, port, &address);
     if (host && !number && !(hints->ai_flags & AI_NUMERICHOST) && !has_scope(host))
         return 1;
-    if (!is_usual(hints) || (host && !number) || (!host && hints->ai_flags & AI_CANONNAME))
+    bool other_family = number && hints->ai_family && hints->ai_family != address.sin6_family;
+    if (!is_usual(hints) || other_family || (host ? !number : hints->ai_flags & AI_CANONNAME))
         return list_by_libc(host, service, hints, ret);
     if (!host)
         return list_own(port, hints, ret);
-    if (hints->ai_family && hints->ai_family != address.sin6_family)
-        return CIO_EAI_ADDRFAMILY;
     return list_numbers(&address, 1, hints->ai_flags & AI_CANONNAME ? host : NULL, hints, ret);
 }
