@@ -206,17 +206,19 @@ TEST(names_are_looked_up_in_a_thread)
 static int real_names(void *arg)
 {
     char name[NI_MAXHOST];
+    const char *line;
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
     (void)arg;
-    assert_string_equal(look_up("localhost", "80", &hints), "4/1/6:127.0.0.1:80");
-    const char *line = look_up("127.0.0.1", "http", &hints);
+    line = look_up("localhost", "80", &hints); /* some files have it twice */
+    assert_int_equal(strncmp(line, "4/1/6:127.0.0.1:80", 18), 0);
+    line = look_up("127.0.0.1", "http", &hints);
     assert_true(strcmp(line, "4/1/6:127.0.0.1:80") == 0 || access("/etc/services", R_OK) != 0);
     assert_string_equal(look_up("127.0.0.1", "no-such-service", &hints), "CIO_EAI_SERVICE");
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(
         cio_getnameinfo((struct sockaddr *)&in, sizeof in, name, sizeof name, NULL, 0, NI_NAMEREQD),
         0);
-    assert_string_equal(look_up(name, "80", &hints), "4/1/6:127.0.0.1:80");
+    assert_int_equal(strncmp(look_up(name, "80", &hints), "4/1/6:127.0.0.1:80", 18), 0);
     in.sin_port = htons(80);
     assert_int_equal(
         cio_getnameinfo((struct sockaddr *)&in, sizeof in, NULL, 0, name, sizeof name, 0), 0);
@@ -359,20 +361,32 @@ TEST(threads_end_with_the_run)
     }
 }
 
+static int look_up_address(void *arg)
+{
+    char host[NI_MAXHOST];
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f00004d)};
+    (void)arg;
+    return cio_getnameinfo((struct sockaddr *)&in, sizeof in, host, sizeof host, NULL, 0, 0);
+}
+
 /* A dump says who waits for which name. */
 static int told(void *arg)
 {
-    char text[4000];
+    char text[8000];
     (void)arg;
     resolver_hold(true);
     cio_task *task = cio_create_task(look_up_one, "a.test");
-    resolver_await(&resolver.running, 1);
+    cio_task *reverse = cio_create_task(look_up_address, NULL);
+    resolver_await(&resolver.running, 2);
     FILE *file = fmemopen(text, sizeof text, "w");
     assert_int_equal(cio_dump(file), 0);
     fclose(file);
     assert_non_null(strstr(text, "cio_getaddrinfo"));
     assert_non_null(strstr(text, "the addresses of a.test"));
+    assert_non_null(strstr(text, "cio_getnameinfo"));
+    assert_non_null(strstr(text, "the name of 127.0.0.77"));
     resolver_hold(false);
+    cio_await(reverse);
     return cio_await(task);
 }
 

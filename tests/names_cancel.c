@@ -59,7 +59,7 @@ static int look_up(void *host)
 static int look_up_address(void *arg)
 {
     char host[NI_MAXHOST];
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f00004d)};
     (void)arg;
     return cio_getnameinfo((struct sockaddr *)&in, sizeof in, host, sizeof host, NULL, 0, 0);
 }

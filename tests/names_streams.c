@@ -130,6 +130,13 @@ static int bad_options(void *arg)
         assert_int_equal(cio_open_connection(&s, "127.0.0.1", "80", &bad[i]), -EINVAL);
         assert_null(s);
     }
+    cio_connect_options good = {.report = &report};
+    report.n = 77;
+    assert_int_equal(cio_open_connection(&s, "127.0.0.1", NULL, &good), -EINVAL);
+    assert_int_equal(report.n, 0);
+    report.n = 77;
+    assert_int_equal(cio_open_connection(NULL, "127.0.0.1", "80", &good), -EINVAL);
+    assert_int_equal(report.n, 0);
     return 0;
 }
 

@@ -23,8 +23,6 @@ void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive
 int cio__connect(const char *host, const char *service, const cio_connect_options *options)
 {
     struct addrinfo *peers = NULL, *local = NULL;
-    if (options->report)
-        options->report->n = 0;
     int rc = cio__resolve(host, service, options->family, false, &peers);
     if (rc == 0 && (options->local_host || options->local_service))
         rc = cio__resolve(options->local_host,
@@ -74,6 +72,7 @@ static int make_stream(cio_stream **ret, int fd, const cio_connect_options *opti
 
 static int check(cio_stream **ret, const cio_connect_options *options)
 {
+    cio__report_nothing(options);
     if (!ret)
         return -EINVAL;
     *ret = NULL;

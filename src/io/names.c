@@ -1,6 +1,7 @@
 /* Lookups by name and by address, for tasks. */
 #include <cio/names.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -150,8 +151,16 @@ static int look_up_names(void *arg)
 
 static void tell_reverse(const struct cio__wait *wait, struct cio__tale *tale)
 {
-    (void)wait;
-    cio__tell(tale, "the name of an address");
+    const struct reverse *self =
+        (const struct reverse *)((const struct cio__errand_wait *)wait)->errand;
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&self->address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&self->address;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (self->address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+    else
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    cio__tell(tale, "the name of %s", text);
 }
 
 static size_t smaller(size_t a, size_t b)

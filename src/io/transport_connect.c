@@ -51,6 +51,7 @@ static int connect_protocol(cio_transport **ret, const cio_protocol *protocol, v
 static int check(cio_transport **ret, const cio_protocol *protocol,
                  const cio_connect_options *options)
 {
+    cio__report_nothing(options);
     if (ret)
         *ret = NULL;
     if (!protocol)

@@ -7,8 +7,11 @@
 #define CIO_TESTS_RESOLVER_H
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -160,6 +163,13 @@ void freeaddrinfo(struct addrinfo *list)
     libc(list);
 }
 
+/* 127.0.0.77 has a name that no file has. */
+static bool resolver_is_fake(const struct sockaddr *address)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    return in->sin_family == AF_INET && ntohl(in->sin_addr.s_addr) == 0x7f00004d;
+}
+
 int getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
                 char *service, socklen_t service_size, int flags)
 {
@@ -168,7 +178,13 @@ int getnameinfo(const struct sockaddr *address, socklen_t size, char *host, sock
     bool is_number = flags & NI_NUMERICHOST && flags & NI_NUMERICSERV;
     if (!is_number)
         resolver_enter();
-    int code = libc(address, size, host, host_size, service, service_size, flags), saved = errno;
+    int code = 0, saved = 0;
+    if (!is_number && resolver_is_fake(address)) {
+        snprintf(host, host_size, "seventy-seven.test");
+    } else {
+        code = libc(address, size, host, host_size, service, service_size, flags);
+        saved = errno;
+    }
     if (!is_number)
         resolver_leave();
     errno = saved;
