@@ -26,6 +26,7 @@
 #include <cio/task.h>
 #include <cio/thread.h>
 #include <cio/timeout.h>
+#include <cio/tls.h>
 #include <cio/transport.h>
 #include <cio/version.h>
 #include <cio/wait.h>

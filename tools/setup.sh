@@ -15,6 +15,7 @@ make:make
 cmake:cmake
 ninja-build:ninja
 pkgconf|pkg-config:pkg-config
+libssl-dev
 '
 test_packages='
 clang:clang
@@ -29,6 +30,8 @@ libc6-dbg
 gdb:gdb
 python3:python3
 strace:strace
+openssl:openssl
+curl:curl
 '
 aarch64='
 qemu-user:qemu-aarch64

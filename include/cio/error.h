@@ -34,6 +34,9 @@ CIO_BEGIN
     X(CIO_EREENTERED, -4113, "the generator is already executing")                                 \
     X(CIO_EOF, -4114, "the peer ended the stream too early")                                       \
     X(CIO_ELIMIT, -4115, "no separator within the limit")                                          \
+    X(CIO_ETLS, -4120, "TLS failed: see cio_tls_why()")                                            \
+    X(CIO_ECERTIFICATE, -4121, "the peer's certificate was refused: see cio_tls_why()")            \
+    X(CIO_ETRUNCATED, -4122, "the TLS connection ended without an announcement")                   \
     CIO_NAME_ERRORS(X)
 
 /*

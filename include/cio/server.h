@@ -48,12 +48,13 @@ typedef struct cio_server_options {
     size_t stack_size; /* of the clients' tasks; 0: the loop's */
     double
         grace; /* serve_forever: seconds that clients have to finish when it is canceled; 0: none */
-    bool reuse_port;       /* SO_REUSEPORT: several processes accept from one port */
-    bool no_reuse_address; /* leave SO_REUSEADDR off */
-    bool keep_alive;       /* SO_KEEPALIVE */
-    bool delay;            /* leave Nagle's algorithm on */
-    bool keep_socket_file; /* leave a unix socket's file there at the end */
-    bool stopped;          /* listen later: cio_server_start_serving() (start_serving=False) */
+    bool reuse_port;            /* SO_REUSEPORT: several processes accept from one port */
+    bool no_reuse_address;      /* leave SO_REUSEADDR off */
+    bool keep_alive;            /* SO_KEEPALIVE */
+    bool delay;                 /* leave Nagle's algorithm on */
+    bool keep_socket_file;      /* leave a unix socket's file there at the end */
+    bool stopped;               /* listen later: cio_server_start_serving() (start_serving=False) */
+    const cio_tls_context *tls; /* speak TLS: cio_tls_server_context(); shared, not taken */
 } cio_server_options;
 
 /*

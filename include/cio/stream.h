@@ -42,6 +42,7 @@
 CIO_BEGIN
 
 typedef struct cio_stream cio_stream;
+typedef struct cio_tls_context cio_tls_context; /* see <cio/tls.h> */
 
 #define CIO_STREAM_LIMIT ((size_t)64 * 1024) /* bytes: what limit 0 means */
 #define CIO_CLOSE_TIMEOUT 30.0               /* seconds: what close_timeout 0 means */
@@ -87,6 +88,8 @@ typedef struct cio_connect_options {
     bool keep_alive;      /* SO_KEEPALIVE */
     bool delay;           /* leave Nagle's algorithm on; it is off by default, as in asyncio */
     double close_timeout; /* how long a close may take to flush; 0: 30 s; CIO_FOREVER */
+    const cio_tls_context *tls;  /* speak TLS: CIO_TLS_CLIENT, or a context of <cio/tls.h> */
+    const char *server_hostname; /* the name to be verified, and asked for; NULL: the host */
 } cio_connect_options;
 
 /*

@@ -113,6 +113,13 @@ int cio__channel_shut_writing(struct cio__channel *channel)
     return os->ops->shut_writing(os, channel->file->fd);
 }
 
+int cio__channel_part(struct cio__channel *channel, cio__layer_done *done, void *arg)
+{
+    if (likely(!channel->layer) || !cio__channel_is_open(channel))
+        return 0;
+    return channel->layer->ops->part(channel->layer, done, arg);
+}
+
 int cio__channel_name(const struct cio__channel *channel, bool peer, struct sockaddr *address,
                       socklen_t *size)
 {
@@ -127,14 +134,13 @@ int cio__channel_name(const struct cio__channel *channel, bool peer, struct sock
 int cio__channel_listen(struct cio__channel *channel, enum cio__direction direction,
                         cio_handle *handle)
 {
-    bool now = direction == CIO__READ ? cio__channel_may_receive(channel)
-                                      : cio__channel_may_send(channel);
     cio__ring_init(&handle->waiting);
     if (!cio__channel_is_open(channel))
         return -EBADF;
     struct cio__file *file = channel->file;
     bool told = file->owned_in == channel->loop->runs && (file->registered & CIO__EDGE);
-    if (now && told) { /* else the kernel is asked, and says so itself */
+    bool now = told && cio__file_may(file, direction); /* else the kernel is asked, and says so */
+    if (now || (direction == CIO__READ && cio__channel_has_bytes(channel))) {
         cio__ready_push(&channel->loop->ready, handle);
         return 0;
     }

@@ -10,6 +10,10 @@
 
 struct cio__layer;
 struct cio__channel;
+struct cio__write_queue;
+
+/* Called by the loop, once, when what was begun is over; it may free the layer. */
+typedef void cio__layer_done(void *arg, int rc);
 
 /* All may fail with a negative code; -EAGAIN: the socket must become ready first. */
 struct cio__layer_ops {
@@ -27,6 +31,20 @@ struct cio__layer_ops {
     bool (*readable)(const struct cio__layer *layer);
     bool (*holds)(const struct cio__layer *layer);
     void (*free)(struct cio__layer *layer);
+
+    /*
+     * Begins to speak with the peer; until done is called the layer has the channel for itself.
+     * From then on, what it holds after a receive it has the queue send. Returns 0 or an error.
+     */
+    int (*start)(struct cio__layer *layer, struct cio__channel *channel,
+                 struct cio__write_queue *queue, cio__layer_done *done, void *arg);
+    /*
+     * Before the socket is closed, when all is sent: tells the peer, and waits for its answer.
+     * Returns 1: done will be called; 0: that is over already; an error: so is it.
+     */
+    int (*part)(struct cio__layer *layer, cio__layer_done *done, void *arg);
+    /* Does neither any more: from now on all says rc. */
+    void (*stop)(struct cio__layer *layer, int rc);
 };
 
 struct cio__layer {
@@ -56,6 +74,9 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
 
 int cio__channel_shut_writing(struct cio__channel *channel);
 
+/* As a layer's part: without one there is nothing to tell. */
+int cio__channel_part(struct cio__channel *channel, cio__layer_done *done, void *arg);
+
 /* A name of the socket's, as getpeername() and getsockname() do it. */
 int cio__channel_name(const struct cio__channel *channel, bool peer, struct sockaddr *address,
                       socklen_t *size);
@@ -81,10 +102,16 @@ static inline ssize_t cio__channel_send(struct cio__channel *channel, const stru
     return cio__socket_send(channel, buffers, n);
 }
 
+/* Whether the layer has something that the socket does not know of. */
+static inline bool cio__channel_has_bytes(const struct cio__channel *channel)
+{
+    return unlikely(channel->layer != NULL) && channel->layer->ops->readable(channel->layer);
+}
+
 /* Whether a receive may give something without a wait. */
 static inline bool cio__channel_may_receive(const struct cio__channel *channel)
 {
-    if (unlikely(channel->layer != NULL) && channel->layer->ops->readable(channel->layer))
+    if (cio__channel_has_bytes(channel))
         return true;
     return cio__file_may(channel->file, CIO__READ);
 }

@@ -9,7 +9,7 @@
 
 #include "io/address.h"
 #include "io/eyeballs.h"
-#include "io/stream.h"
+#include "io/secure.h"
 
 void cio__set_socket_options(cio_loop *loop, int fd, bool delay, bool keep_alive)
 {
@@ -64,19 +64,38 @@ static int make_stream(cio_stream **ret, int fd, const cio_connect_options *opti
 {
     if (fd < 0)
         return fd;
-    int rc = cio_open_stream(ret, fd, options);
+    cio_connect_options plain = *options;
+    plain.tls = NULL;
+    plain.server_hostname = NULL;
+    int rc = cio_open_stream(ret, fd, &plain);
     if (rc < 0)
         cio_sock_close(fd);
     return rc;
 }
 
-static int check(cio_stream **ret, const cio_connect_options *options)
+/* The stream speaks TLS from its first byte on, or is none. */
+static int secure(cio_stream **ret, const char *host, const char *service,
+                  const cio_connect_options *options, const struct cio__wait_kind *kind)
+{
+    if (options->server_hostname)
+        host = options->server_hostname;
+    int rc = cio__stream_secure(*ret, options->tls, host, service, kind);
+    if (rc < 0) {
+        cio_abort(*ret);
+        *ret = NULL;
+    }
+    return rc;
+}
+
+static int check(cio_stream **ret, const cio_connect_options *options, const char *host)
 {
     cio__report_nothing(options);
     if (!ret)
         return -EINVAL;
     *ret = NULL;
     int rc = cio__check_connect_options(options);
+    if (rc == 0)
+        rc = cio__check_tls_options(options, host);
     return rc < 0 ? rc : cio__current ? 0 : CIO_ENOTASK;
 }
 
@@ -85,14 +104,20 @@ int cio_open_connection(cio_stream **ret, const char *host, const char *service,
 {
     if (!options)
         options = &defaults;
-    int rc = check(ret, options);
-    return rc < 0 ? rc : make_stream(ret, cio__connect(host, service, options), options);
+    static const struct cio__wait_kind kind = {.name = "cio_open_connection", .in_ring = true};
+    int rc = check(ret, options, host);
+    if (rc == 0)
+        rc = make_stream(ret, cio__connect(host, service, options), options);
+    return rc < 0 || !options->tls ? rc : secure(ret, host, service, options, &kind);
 }
 
 int cio_open_unix_connection(cio_stream **ret, const char *path, const cio_connect_options *options)
 {
     if (!options)
         options = &defaults;
-    int rc = check(ret, options);
-    return rc < 0 ? rc : make_stream(ret, cio__connect_unix(path, options), options);
+    static const struct cio__wait_kind kind = {.name = "cio_open_unix_connection", .in_ring = true};
+    int rc = check(ret, options, NULL);
+    if (rc == 0)
+        rc = make_stream(ret, cio__connect_unix(path, options), options);
+    return rc < 0 || !options->tls ? rc : secure(ret, NULL, path, options, &kind);
 }

@@ -7,6 +7,7 @@
 
 #include <cio/timeout.h>
 
+#include "io/secure.h"
 #include "os/memory.h"
 
 #define RETRY_AFTER_S 1.0 /* as asyncio: ACCEPT_RETRY_DELAY */
@@ -157,6 +158,7 @@ static void free_server(cio_server *server)
     for (int i = 0; i < server->n_listeners; i++)
         cio__free(server->listeners[i].path);
     cio__free(server->listeners);
+    cio__tls_release(server->tls);
     cio__free(server);
 }
 
@@ -290,6 +292,8 @@ static void close_client(struct cio__client *client)
 {
     if (client->transport)
         cio_transport_close(client->transport);
+    else if (client->stream && client->stream->securing)
+        cio__stream_abort(client->stream);
     else if (client->stream && !client->given_up)
         cio__stream_ask_to_end(client->stream);
 }
@@ -298,6 +302,8 @@ static void abort_client(struct cio__client *client)
 {
     if (client->transport)
         cio_transport_abort(client->transport);
+    else if (client->stream && !client->task)
+        cio__stream_abort(client->stream); /* it is nobody's but ours */
     else if (client->stream)
         cio__stream_break(client->stream);
 }

@@ -55,6 +55,7 @@ struct cio_server {
     size_t n_clients;
     size_t max_clients;
     cio_connect_options stream_options;
+    const cio_tls_context *tls; /* a reference; NULL: none */
     size_t stack_size;
     double grace_s;
 

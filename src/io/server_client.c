@@ -2,8 +2,14 @@
 #include <errno.h>
 
 #include "io/connect.h"
+#include "io/secure.h"
 #include "io/server.h"
 #include "os/memory.h"
+
+static void cannot_take(const cio_server *server, int rc)
+{
+    cio__report(server->loop, "server cannot take a connection", rc, NULL, NULL);
+}
 
 static struct cio__client *new_client(cio_server *server)
 {
@@ -93,6 +99,27 @@ static void close_fd(cio_server *server, int fd)
     server->loop->os->ops->close_fd(server->loop->os, fd);
 }
 
+/* Its handshake is over: only now is there something for a task to do. */
+static void stream_secured(void *arg, int rc)
+{
+    struct cio__client *client = arg;
+    client->stream->securing = false;
+    if (rc == 0 && (rc = start_task(client)) < 0)
+        cannot_take(client->server, rc);
+    if (rc < 0)
+        cio__stream_abort(client->stream); /* the peer's failure, which is nobody's bug */
+}
+
+static int secure_stream(struct cio__client *client, cio_stream *s)
+{
+    int rc = cio__tls_layer_new(&s->channel.layer, client->server->tls, NULL, NULL, NULL, 0);
+    if (rc < 0)
+        return rc;
+    s->securing = true;
+    return s->channel.layer->ops->start(s->channel.layer, &s->channel, &s->out, stream_secured,
+                                        client);
+}
+
 static int start_stream(struct cio__client *client, int fd, const struct sockaddr *peer,
                         socklen_t size)
 {
@@ -103,7 +130,7 @@ static int start_stream(struct cio__client *client, int fd, const struct sockadd
         close_fd(server, fd);
         return rc;
     }
-    rc = start_task(client);
+    rc = server->tls ? secure_stream(client, s) : start_task(client);
     if (rc < 0) {
         cio__stream_abort(s);
         return rc;
@@ -116,13 +143,32 @@ static int start_stream(struct cio__client *client, int fd, const struct sockadd
     return 0;
 }
 
+/* Its handshake is over: only now is a protocol wanted. */
+static int transport_secured(cio_transport *t, void *arg)
+{
+    const cio_server *server = ((struct cio__client *)arg)->server;
+    void *self = NULL;
+    const cio_protocol *protocol = server->factory(server->arg, &self);
+    return protocol ? cio_transport_set_protocol(t, protocol, self) : -ECONNREFUSED;
+}
+
+static int secure_transport(cio_transport *t, struct cio__client *client)
+{
+    struct cio__layer *layer;
+    int rc = cio__tls_layer_new(&layer, client->server->tls, NULL, NULL, NULL, 0);
+    t->on_secured = transport_secured;
+    cio__transport_hush(t);
+    return rc < 0 ? rc : cio__transport_start_layer(t, layer);
+}
+
 static int start_transport(struct cio__client *client, int fd, const struct sockaddr *peer,
                            socklen_t size)
 {
+    static const cio_protocol none;
     cio_server *server = client->server;
     cio_transport *t;
     void *self = NULL;
-    const cio_protocol *protocol = server->factory(server->arg, &self);
+    const cio_protocol *protocol = server->tls ? &none : server->factory(server->arg, &self);
     int rc = protocol ? cio__transport_new(&t, server->loop, fd, protocol, self) : -ECONNREFUSED;
     if (rc < 0) {
         close_fd(server, fd);
@@ -134,6 +180,10 @@ static int start_transport(struct cio__client *client, int fd, const struct sock
     t->on_closed = transport_closed;
     t->arg = client;
     client->transport = t;
+    if (server->tls && (rc = secure_transport(t, client)) < 0) {
+        cannot_take(server, rc);
+        cio__transport_fail(t, rc);
+    }
     return 0;
 }
 
@@ -152,7 +202,7 @@ void cio__client_start(cio_server *server, int fd, const struct sockaddr *peer, 
     if (client)
         free_client(client);
     if (rc != -ECONNREFUSED)
-        cio__report(server->loop, "server cannot take a connection", rc, NULL, NULL);
+        cannot_take(server, rc);
 }
 
 void cio__client_drop(struct cio__client *client)

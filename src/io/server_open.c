@@ -8,6 +8,7 @@
 #include <cio/names.h>
 
 #include "io/address.h"
+#include "io/secure.h"
 #include "io/server.h"
 #include "os/memory.h"
 
@@ -37,7 +38,7 @@ static int check_options(const cio_server_options *options)
         return -EINVAL;
     if (options->family && options->family != AF_INET && options->family != AF_INET6)
         return -EAFNOSUPPORT;
-    return 0;
+    return options->tls ? cio__tls_check(options->tls, true, NULL) : 0;
 }
 
 static cio_server *new_server(cio_loop *loop, const cio_server_options *options)
@@ -57,7 +58,9 @@ static cio_server *new_server(cio_loop *loop, const cio_server_options *options)
         .stream_options = {.limit = options->limit,
                            .high_water = options->high_water,
                            .close_timeout = options->close_timeout},
+        .tls = options->tls,
     };
+    cio__tls_hold(server->tls);
     cio__ring_init(&server->clients);
     cio__ring_init(&server->waiters);
     cio__open_begin(loop, &server->open);

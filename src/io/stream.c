@@ -15,14 +15,31 @@ struct cio__closer {
 
 static void finish_close(cio_stream *s, int rc);
 
+static void parted(void *arg, int rc)
+{
+    finish_close(arg, rc);
+}
+
+/* All is sent, or nothing more can be. Returns 1 if parted() will be called, 0, or an error. */
+static int part(cio_stream *s)
+{
+    if (s->out.error || s->parting)
+        return s->parting ? 1 : s->out.error;
+    s->parting = true;
+    return cio__channel_part(&s->channel, parted, s);
+}
+
 static void on_progress(struct cio__write_queue *queue)
 {
     cio_stream *s = (cio_stream *)((char *)queue - offsetof(cio_stream, out));
     if (queue->paused && queue->size <= queue->low)
         queue->paused = false;
     cio__stream_wake_writers(s);
-    if (s->closing && (queue->error || cio__queue_is_empty(queue)))
-        finish_close(s, queue->error);
+    if (s->closing && (queue->error || cio__queue_is_empty(queue))) {
+        int rc = part(s);
+        if (rc <= 0)
+            finish_close(s, rc);
+    }
 }
 
 /* The loop closes, and the stream is still there. */
@@ -88,6 +105,8 @@ int cio_open_stream(cio_stream **ret, int fd, const cio_connect_options *options
     if (!options)
         options = &defaults;
     int rc = cio__check_connect_options(options);
+    if (rc == 0 && (options->tls || options->server_hostname))
+        rc = -EINVAL;
     if (rc < 0)
         return rc;
     if (!cio__running)
@@ -152,11 +171,12 @@ static int begin_close(cio_stream *s)
     else
         cio__stream_drop_input(s);
     cio__stream_wake_writers(s);
-    if (s->out.error || cio__queue_is_empty(&s->out))
-        return s->out.error;
+    int rc = s->out.error || cio__queue_is_empty(&s->out) ? part(s) : 1;
+    if (rc <= 0)
+        return rc;
     if (s->close_timeout_s == CIO_FOREVER)
         return 1;
-    int rc = cio_call_later(s->channel.loop, &s->timer, s->close_timeout_s, time_over, s);
+    rc = cio_call_later(s->channel.loop, &s->timer, s->close_timeout_s, time_over, s);
     return rc < 0 ? rc : 1;
 }
 

@@ -23,10 +23,12 @@ struct cio_stream {
     cio_task *reader; /* the one that is in a reading call */
     int users;        /* calls that are inside: the last to leave frees it when it is closed */
     int read_error;
-    bool ended;   /* the peer has ended its side, or a server wants us to */
-    bool closing; /* the owner has given it up: what is queued is still sent */
-    bool closed;  /* and all is over */
-    bool asked;   /* a server wants it to end */
+    bool ended;    /* the peer has ended its side, or a server wants us to */
+    bool closing;  /* the owner has given it up: what is queued is still sent */
+    bool closed;   /* and all is over */
+    bool asked;    /* a server wants it to end */
+    bool securing; /* a handshake is under way: nobody else may use it */
+    bool parting;  /* all is sent, and the layer tells the peer the end */
 
     /* What was received and not read: data[begin..end). NULL if there is nothing. */
     char *data;
@@ -105,5 +107,8 @@ void cio__stream_ask_to_end(cio_stream *s);
 int cio__stream_new(cio_stream **ret, cio_loop *loop, int fd, const cio_connect_options *options);
 
 int cio__check_connect_options(const cio_connect_options *options);
+
+/* What they say of TLS, for that host. */
+int cio__check_tls_options(const cio_connect_options *options, const char *host);
 
 #endif

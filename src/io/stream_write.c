@@ -63,7 +63,7 @@ static int check_write(const cio_stream *s)
 {
     if (unlikely(s->closing))
         return -EBUSY;
-    if (unlikely(s->out.ends))
+    if (unlikely(s->out.ends) || unlikely(s->securing))
         return CIO_ESTATE;
     return unlikely(s->read_error) ? s->read_error : s->out.error;
 }
@@ -185,7 +185,7 @@ int cio_write_eof(cio_stream *s)
     int rc = cio__stream_enter(s);
     if (rc < 0)
         return rc;
-    rc = s->closing ? -EBUSY : cio__queue_end(&s->out);
+    rc = s->closing ? -EBUSY : s->securing ? CIO_ESTATE : cio__queue_end(&s->out);
     cio__stream_leave(s);
     return rc;
 }

@@ -5,7 +5,7 @@
 
 #include "os/memory.h"
 
-static void free_transport(cio_transport *t)
+void cio__transport_free(cio_transport *t)
 {
     cio__free(t);
 }
@@ -25,7 +25,7 @@ static void finish(cio_transport *t)
     if (t->waiter)
         cio__wake(t->waiter);
     if (!t->held)
-        free_transport(t);
+        cio__transport_free(t);
 }
 
 static void lose(void *arg)
@@ -36,13 +36,39 @@ static void lose(void *arg)
     finish(t);
 }
 
+/* Its protocol has never heard of it. */
+static void vanish(void *arg)
+{
+    finish(arg);
+}
+
 /* By call_soon, always, so that it comes inside no other call; after connection_made. */
 static void lose_soon(cio_transport *t, int rc)
 {
     t->losing = true;
     t->rc = rc;
-    if (t->made)
-        cio_call_soon(t->channel.loop, &t->handle, lose, t);
+    if (t->made || t->securing)
+        cio_call_soon(t->channel.loop, &t->handle, t->made ? lose : vanish, t);
+}
+
+/* The peer knows the end, or does not want to know. */
+static void parted(void *arg, int rc)
+{
+    cio_transport *t = arg;
+    if (t->losing)
+        return;
+    t->losing = true;
+    t->rc = rc;
+    lose(t);
+}
+
+/* All is sent. Returns 1 if parted() will be called, 0, or an error. */
+static int part(cio_transport *t)
+{
+    if (t->parting)
+        return 1;
+    t->parting = true;
+    return cio__channel_part(&t->channel, parted, t);
 }
 
 static void stop_reading(cio_transport *t)
@@ -70,8 +96,9 @@ int cio_transport_close(cio_transport *t)
         return 0;
     t->closing = true;
     stop_reading(t);
-    if (cio__queue_is_empty(&t->out))
-        lose_soon(t, 0);
+    int rc = cio__queue_is_empty(&t->out) ? part(t) : 1;
+    if (rc <= 0)
+        lose_soon(t, rc);
     return 0;
 }
 
@@ -81,6 +108,11 @@ int cio_transport_abort(cio_transport *t)
         return -EINVAL;
     force_close(t, 0);
     return 0;
+}
+
+void cio__transport_fail(cio_transport *t, int rc)
+{
+    force_close(t, rc);
 }
 
 static void fail(cio_transport *t, const char *message, int rc)
@@ -107,7 +139,7 @@ static void read_ready(void *arg);
 
 static int start_reading(cio_transport *t)
 {
-    if (!t->made || t->listening || t->closing || t->reading_paused || t->ended)
+    if (!t->made || t->listening || t->closing || t->reading_paused || t->ended || t->securing)
         return 0;
     t->handle.fn = read_ready;
     t->handle.arg = t;
@@ -239,8 +271,14 @@ static void on_progress(struct cio__write_queue *queue)
         if (t->protocol->resume_writing)
             t->protocol->resume_writing(t->self);
     }
+    if (t->waiter)
+        cio__wake(t->waiter);
     if (t->closing && !t->losing && cio__queue_is_empty(queue)) {
+        int rc = part(t);
+        if (rc > 0)
+            return;
         t->losing = true;
+        t->rc = rc;
         if (t->made)
             lose(t); /* this is the loop's call: no need for another */
     }
@@ -254,7 +292,7 @@ static int fail_to_write(cio_transport *t, int rc)
 
 static int write_all(cio_transport *t, const struct iovec *buffers, size_t n, size_t total)
 {
-    if (t->out.ends)
+    if (t->out.ends || (t->securing && !t->closing))
         return CIO_ESTATE;
     if (t->closing)
         return CIO_ESHUTDOWN;
@@ -298,6 +336,8 @@ int cio_transport_write_eof(cio_transport *t)
         return -EINVAL;
     if (t->closing)
         return CIO_ESHUTDOWN;
+    if (t->securing)
+        return CIO_ESTATE;
     int rc = cio__queue_end(&t->out);
     if (rc < 0)
         force_close(t, rc);
@@ -369,6 +409,43 @@ int cio__transport_new(cio_transport **ret, cio_loop *loop, int fd, const cio_pr
     cio_call_soon(loop, &t->handle, make, t);
     *ret = t;
     return 0;
+}
+
+/* ---- layers ---- */
+
+void cio__transport_hush(cio_transport *t)
+{
+    t->securing = true;
+    stop_reading(t);
+}
+
+static void layer_started(void *arg, int rc)
+{
+    cio_transport *t = arg;
+    if (t->losing)
+        return; /* it was aborted meanwhile */
+    if (rc == 0 && !t->made && t->on_secured)
+        rc = t->on_secured(t, t->arg);
+    if (t->waiter)
+        cio__wake(t->waiter); /* before the layer goes, which knows what was wrong */
+    if (rc < 0) {
+        force_close(t, rc);
+        return;
+    }
+    t->securing = false;
+    if (t->made)
+        start_reading(t);
+    else
+        make(t);
+}
+
+int cio__transport_start_layer(cio_transport *t, struct cio__layer *layer)
+{
+    cio__transport_hush(t);
+    if (!t->made)
+        cio_handle_cancel(&t->handle);
+    t->channel.layer = layer;
+    return layer->ops->start(layer, &t->channel, &t->out, layer_started, t);
 }
 
 static void remember_peer(cio_transport *t)

@@ -73,6 +73,10 @@ ssize_t cio__queue_try(struct cio__write_queue *queue, const struct iovec *buffe
         return 0;
     ssize_t sent = cio__channel_send(queue->channel, buffers,
                                      n < PIECES_A_CALL ? n : PIECES_A_CALL);
+    if (likely(sent >= 0) && unlikely(cio__channel_holds(queue->channel))) {
+        int rc = cio__queue_listen(queue);
+        return rc < 0 ? rc : sent;
+    }
     if (likely(sent >= 0))
         return sent;
     if (sent == -EAGAIN)

@@ -1,0 +1,449 @@
+/*
+ * Bytes through TLS. OpenSSL reads from the socket straight into its buffer, as much as that has
+ * room for. What it sends is gathered in one of the loop's buffers, some records of it, and goes
+ * out by one call.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "io/io.h"
+#include "os/memory.h"
+#include "tls/tls.h"
+
+#define RECORD ((size_t)16 * 1024 - 64) /* bytes: four of them, encrypted, fill a buffer */
+#define RECORD_MORE ((size_t)160)       /* what encryption may add to one */
+#define BUFFERS_A_CALL 4                /* sent before others have their turn */
+
+/* ---- the BIO ---- */
+
+static int take_early(struct cio__tls *tls, char *data, int size)
+{
+    size_t left = tls->early_end - tls->early_begin;
+    size_t n = left < (size_t)size ? left : (size_t)size;
+    memcpy(data, tls->early + tls->early_begin, n);
+    tls->early_begin += n;
+    if (n == left) {
+        cio__free(tls->early);
+        tls->early = NULL;
+    }
+    return (int)n;
+}
+
+static int bio_read(BIO *bio, char *data, int size)
+{
+    struct cio__tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (size <= 0)
+        return 0;
+    if (unlikely(tls->early != NULL))
+        return take_early(tls, data, size);
+    ssize_t n = cio__socket_receive(tls->channel, data, (size_t)size);
+    if (likely(n > 0))
+        return (int)n;
+    if (n == 0)
+        tls->eof = true;
+    else if (n == -EAGAIN)
+        BIO_set_retry_read(bio);
+    else
+        tls->socket_rc = (int)n;
+    return n == 0 ? 0 : -1;
+}
+
+/* Takes all, unless much is unsent already. */
+static int bio_write(BIO *bio, const char *data, int size)
+{
+    struct cio__tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (tls->out_end == CIO__BUFFER_SIZE && tls->out) {
+        int rc = cio__tls_flush(tls);
+        if (rc == -EAGAIN)
+            BIO_set_retry_write(bio);
+        else if (rc < 0)
+            tls->socket_rc = rc;
+        if (rc < 0)
+            return -1;
+    }
+    if (!tls->out) {
+        tls->out = cio__buffer_take(tls->channel->loop);
+        tls->out_begin = tls->out_end = 0;
+    }
+    if (!tls->out) {
+        tls->socket_rc = -ENOMEM;
+        return -1;
+    }
+    size_t room = CIO__BUFFER_SIZE - tls->out_end;
+    size_t n = (size_t)size < room ? (size_t)size : room;
+    memcpy(tls->out + tls->out_end, data, n);
+    tls->out_end += (uint32_t)n;
+    return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    const struct cio__tls *tls = BIO_get_data(bio);
+    (void)number, (void)pointer;
+    switch (command) {
+    case BIO_CTRL_FLUSH: return 1; /* whoever called OpenSSL does it, once */
+    case BIO_CTRL_EOF: return tls->eof;
+    default: return 0;
+    }
+}
+
+static BIO_METHOD *method;
+
+static void make_method(void)
+{
+    BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "cio");
+    if (made && BIO_meth_set_read(made, bio_read) && BIO_meth_set_write(made, bio_write) &&
+        BIO_meth_set_ctrl(made, bio_ctrl))
+        method = made;
+    else
+        BIO_meth_free(made);
+}
+
+BIO *cio__tls_bio_new(struct cio__tls *tls)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_method);
+    BIO *bio = method ? BIO_new(method) : NULL;
+    if (bio) {
+        BIO_set_data(bio, tls);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}
+
+/* ---- what OpenSSL's calls come to ---- */
+
+static int describe(struct cio__tls *tls, int error)
+{
+    bool shaking = tls->state == CIO__TLS_SHAKING;
+    const char *when = shaking ? "handshake" : "connection";
+    if (tls->socket_rc < 0)
+        return cio__tls_lose(tls, tls->socket_rc, "%s: %s", when, cio_strerror(tls->socket_rc));
+    if (tls->eof && (error == SSL_ERROR_SYSCALL ||
+                     ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING))
+        return cio__tls_lose(tls, CIO_ETRUNCATED, "%s: the peer ended it without saying so", when);
+    if (cio__tls_no_memory())
+        return cio__tls_lose(tls, -ENOMEM, "%s: %s", when, cio_strerror(-ENOMEM));
+    bool refused = shaking && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    bool missing = shaking &&
+                   ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+    return cio__tls_lose(tls, refused || missing ? CIO_ECERTIFICATE : CIO_ETLS, "%s: %s", when,
+                         cio__tls_openssl_says());
+}
+
+int cio__tls_outcome(struct cio__tls *tls, int ret)
+{
+    int error = SSL_get_error(tls->ssl, ret);
+    tls->more = false;
+    switch (error) {
+    case SSL_ERROR_WANT_READ: return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN: return 0;
+    case SSL_ERROR_WANT_WRITE:
+        if (tls->state == CIO__TLS_SHAKING)
+            return -EAGAIN;
+        return cio__tls_lose(tls, CIO_ETLS, "the peer wants more answers than it reads");
+    default: break;
+    }
+    int rc = describe(tls, error);
+    cio__tls_forget_errors();
+    return rc;
+}
+
+/* ---- sending ---- */
+
+int cio__tls_flush(struct cio__tls *tls)
+{
+    if (!tls->out)
+        return 0;
+    struct iovec rest = {tls->out + tls->out_begin, tls->out_end - tls->out_begin};
+    ssize_t sent = rest.iov_len ? cio__socket_send(tls->channel, &rest, 1) : 0;
+    if (sent < 0)
+        return (int)sent;
+    tls->out_begin += (uint32_t)sent;
+    if (tls->out_begin < tls->out_end)
+        return -EAGAIN;
+    cio__buffer_give(tls->channel->loop, tls->out);
+    tls->out = NULL;
+    return 0;
+}
+
+/* Where one is in what is to be sent. */
+struct cursor {
+    const struct iovec *piece;
+    size_t n;
+    size_t offset; /* in the first piece */
+};
+
+static void advance(struct cursor *at, size_t by)
+{
+    at->offset += by;
+    while (at->n && at->offset >= at->piece->iov_len) {
+        at->offset -= at->piece->iov_len;
+        at->piece++;
+        at->n--;
+    }
+}
+
+/* A record's worth of small pieces, one behind the other. */
+static size_t gather(struct cursor at, char *to)
+{
+    size_t size = 0;
+    while (at.n && size < RECORD) {
+        size_t part = at.piece->iov_len - at.offset;
+        part = part < RECORD - size ? part : RECORD - size;
+        memcpy(to + size, (const char *)at.piece->iov_base + at.offset, part);
+        size += part;
+        advance(&at, part);
+    }
+    return size;
+}
+
+/* Encrypts the next record's worth. Returns how many bytes that were, or an error. */
+static ssize_t send_record(struct cio__tls *tls, const struct cursor *at)
+{
+    const char *data = (const char *)at->piece->iov_base + at->offset;
+    size_t size = at->piece->iov_len - at->offset, written = 0;
+    char *gathered = NULL;
+    if (size < RECORD && at->n > 1 && (gathered = cio__buffer_take(tls->channel->loop))) {
+        size = gather(*at, gathered);
+        data = gathered;
+    }
+    cio__tls_forget_errors();
+    int ret = SSL_write_ex(tls->ssl, data, size < RECORD ? size : RECORD, &written);
+    if (gathered)
+        cio__buffer_give(tls->channel->loop, gathered);
+    if (likely(ret == 1))
+        return (ssize_t)written;
+    int rc = cio__tls_outcome(tls, ret);
+    if (rc == 0 || rc == -EAGAIN)
+        rc = cio__tls_lose(tls, CIO_ETLS, "it cannot be written to now");
+    return rc;
+}
+
+static bool has_room(const struct cio__tls *tls)
+{
+    return !tls->out || CIO__BUFFER_SIZE - tls->out_end >= RECORD + RECORD_MORE;
+}
+
+static ssize_t layer_send(struct cio__layer *layer, struct cio__channel *channel,
+                          const struct iovec *buffers, size_t n)
+{
+    struct cio__tls *tls = (struct cio__tls *)layer;
+    struct cursor at = {buffers, n, 0};
+    size_t taken = 0;
+    (void)channel;
+    int rc = tls->state == CIO__TLS_OPEN ? cio__tls_flush(tls) : tls->rc ? tls->rc : CIO_ESTATE;
+    advance(&at, 0);
+    for (int i = 0; i < BUFFERS_A_CALL && rc == 0 && at.n; i++) {
+        while (at.n && has_room(tls)) {
+            ssize_t part = send_record(tls, &at);
+            if (part < 0)
+                return part;
+            taken += (size_t)part;
+            advance(&at, (size_t)part);
+        }
+        rc = cio__tls_flush(tls);
+    }
+    return rc < 0 && rc != -EAGAIN ? rc : taken || rc == 0 ? (ssize_t)taken : rc;
+}
+
+static int layer_flush(struct cio__layer *layer, struct cio__channel *channel)
+{
+    (void)channel;
+    return cio__tls_flush((struct cio__tls *)layer);
+}
+
+int cio__tls_tell_end(struct cio__tls *tls)
+{
+    if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)) {
+        cio__tls_forget_errors();
+        int ret = SSL_shutdown(tls->ssl);
+        int rc = ret < 0 ? cio__tls_outcome(tls, ret) : 0;
+        if (rc < 0 && rc != -EAGAIN)
+            return rc;
+    }
+    return cio__tls_flush(tls);
+}
+
+static int layer_shut_writing(struct cio__layer *layer, struct cio__channel *channel)
+{
+    struct cio__tls *tls = (struct cio__tls *)layer;
+    (void)channel;
+    return tls->state == CIO__TLS_OPEN ? cio__tls_tell_end(tls) : tls->rc;
+}
+
+/* ---- receiving ---- */
+
+ssize_t cio__tls_read(struct cio__tls *tls, void *data, size_t size)
+{
+    size_t n;
+    cio__tls_forget_errors();
+    int ret = SSL_read_ex(tls->ssl, data, size, &n);
+    if (unlikely(ret != 1))
+        return cio__tls_outcome(tls, ret);
+    tls->more = SSL_has_pending(tls->ssl) || tls->early;
+    return (ssize_t)n;
+}
+
+/* Reading may have made something to send: an answer, an alert. */
+static void send_answers(struct cio__tls *tls)
+{
+    int rc = cio__tls_flush(tls);
+    if (rc == -EAGAIN && tls->queue)
+        cio__queue_listen(tls->queue);
+}
+
+/* As many records as are there already. What ends them is told by the next call. */
+static ssize_t layer_receive(struct cio__layer *layer, struct cio__channel *channel, void *data,
+                             size_t size)
+{
+    struct cio__tls *tls = (struct cio__tls *)layer;
+    size_t got = 0;
+    ssize_t n = tls->rc;
+    (void)channel;
+    if (unlikely(tls->state != CIO__TLS_OPEN))
+        return tls->rc ? tls->rc : CIO_ESTATE;
+    do {
+        n = cio__tls_read(tls, (char *)data + got, size - got);
+        got += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && tls->more && got < size);
+    if (unlikely(cio__tls_holds(tls)))
+        send_answers(tls);
+    if (unlikely(n <= 0) && n != -EAGAIN)
+        tls->more = true; /* the end, or the failure, is there to be told */
+    return got ? (ssize_t)got : n;
+}
+
+static bool layer_readable(const struct cio__layer *layer)
+{
+    const struct cio__tls *tls = (const struct cio__tls *)layer;
+    return tls->more || tls->early;
+}
+
+static bool layer_holds(const struct cio__layer *layer)
+{
+    return cio__tls_holds((const struct cio__tls *)layer);
+}
+
+/* ---- beginning and end ---- */
+
+static int copy_names(struct cio__tls *tls, const char *host, const char *service)
+{
+    size_t host_size = host ? strlen(host) + 1 : 0,
+           service_size = service ? strlen(service) + 1 : 1;
+    if (!host)
+        return 0;
+    tls->host = cio__alloc(host_size + service_size);
+    if (!tls->host)
+        return -ENOMEM;
+    tls->service = tls->host + host_size;
+    memcpy(tls->host, host, host_size);
+    memcpy(tls->service, service ? service : "", service_size);
+    if (host_size > 1 && tls->host[host_size - 2] == '.')
+        tls->host[host_size - 2] = 0; /* "example.org." is that name at its fullest */
+    return 0;
+}
+
+static int copy_early(struct cio__tls *tls, const void *early, size_t size)
+{
+    if (size == 0)
+        return 0;
+    tls->early = cio__alloc(size);
+    if (!tls->early)
+        return -ENOMEM;
+    memcpy(tls->early, early, size);
+    tls->early_end = size;
+    return 0;
+}
+
+/* Asks for the name, and demands that the certificate has it. */
+static bool set_host(struct cio__tls *tls)
+{
+    X509_VERIFY_PARAM *verify = SSL_get0_param(tls->ssl);
+    bool numeric = X509_VERIFY_PARAM_set1_ip_asc(verify, tls->host) == 1;
+    ERR_clear_error();
+    if (!tls->context->checks_host)
+        X509_VERIFY_PARAM_set1_ip(verify, NULL, 0);
+    if (!numeric && SSL_set_tlsext_host_name(tls->ssl, tls->host) != 1)
+        return false;
+    X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return numeric || !tls->context->checks_host ||
+           X509_VERIFY_PARAM_set1_host(verify, tls->host, 0) == 1;
+}
+
+static int set_up(struct cio__tls *tls)
+{
+    cio__tls_forget_errors();
+    tls->ssl = SSL_new(tls->context->ssl);
+    BIO *bio = tls->ssl ? cio__tls_bio_new(tls) : NULL;
+    if (!bio) {
+        ERR_clear_error();
+        return -ENOMEM;
+    }
+    SSL_set_bio(tls->ssl, bio, bio);
+    SSL_set_app_data(tls->ssl, tls);
+    if (tls->context->server) {
+        SSL_set_accept_state(tls->ssl);
+        return 0;
+    }
+    SSL_set_connect_state(tls->ssl);
+    if (tls->host && *tls->host && !set_host(tls))
+        return cio__tls_fail(CIO_ETLS, "host %s: %s", tls->host, cio__tls_openssl_says());
+    cio__tls_session_offer(tls);
+    return 0;
+}
+
+static void layer_free(struct cio__layer *layer)
+{
+    struct cio__tls *tls = (struct cio__tls *)layer;
+    cio__tls_stop(layer, -ECONNABORTED);
+    if (tls->out)
+        cio__buffer_give(tls->channel->loop, tls->out);
+    SSL_free(tls->ssl);
+    cio__tls_release(tls->context);
+    cio__free(tls->early);
+    cio__free(tls->host);
+    cio__free(tls->why);
+    cio__free(tls);
+}
+
+int cio__tls_layer_new(struct cio__layer **ret, const cio_tls_context *context, const char *host,
+                       const char *service, const void *early, size_t early_size)
+{
+    int rc;
+    context = cio__tls_resolve(context, &rc);
+    if (!context)
+        return rc;
+    struct cio__tls *tls = cio__alloc(sizeof *tls);
+    if (!tls)
+        return -ENOMEM;
+    *tls = (struct cio__tls){.layer.ops = &cio__tls_ops, .context = context};
+    cio__tls_hold(context);
+    rc = copy_names(tls, context->server ? NULL : host, service);
+    if (rc == 0)
+        rc = copy_early(tls, early, early_size);
+    if (rc == 0)
+        rc = set_up(tls);
+    if (rc < 0)
+        layer_free(&tls->layer);
+    else
+        *ret = &tls->layer;
+    return rc;
+}
+
+const struct cio__layer_ops cio__tls_ops = {
+    .receive = layer_receive,
+    .send = layer_send,
+    .flush = layer_flush,
+    .shut_writing = layer_shut_writing,
+    .readable = layer_readable,
+    .holds = layer_holds,
+    .free = layer_free,
+    .start = cio__tls_start,
+    .part = cio__tls_part,
+    .stop = cio__tls_stop,
+};
