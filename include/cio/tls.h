@@ -144,9 +144,10 @@ CIO_API int cio_transport_start_tls(cio_transport *t, const cio_tls_context *tls
 
 /*
  * What was wrong, in words, with values: "certificate of localhost: certificate has expired
- * (CN=localhost, until Jan  1 00:00:00 2020 GMT)". Of the stream's or the transport's first TLS
- * error; with NULL, of the last one in this thread: read it at once. "" if there was none. Valid
- * until the stream ends, or the next TLS error of the thread.
+ * (until Jan  1 00:00:00 2020 GMT, to CN=localhost)". Of the stream's or the transport's first TLS
+ * error; with NULL, of the last one in this thread, which may be another connection's after the
+ * next wait: read it at once. "" if there was none. Valid until the stream ends, or the thread's
+ * next TLS error.
  */
 CIO_API const char *cio_tls_why(const cio_stream *s);
 CIO_API const char *cio_transport_tls_why(const cio_transport *t);

@@ -157,11 +157,8 @@ static void time_over(void *arg)
     finish_close(arg, CIO_ETIMEDOUT);
 }
 
-/*
- * The owner gives it up; those who are inside a call are sent away. Returns 1 if what is queued
- * must be sent first, 0 if nothing is, or the error because of which it cannot be.
- */
-static int begin_close(cio_stream *s)
+/* The owner gives it up; those who are inside a call are sent away. */
+static void give_up(cio_stream *s)
 {
     s->closing = true;
     if (s->on_close)
@@ -171,6 +168,15 @@ static int begin_close(cio_stream *s)
     else
         cio__stream_drop_input(s);
     cio__stream_wake_writers(s);
+}
+
+/*
+ * Returns 1 if what is queued must be sent first, or the peer told the end; 0 if neither; or the
+ * error because of which it cannot be.
+ */
+static int begin_close(cio_stream *s)
+{
+    give_up(s);
     int rc = s->out.error || cio__queue_is_empty(&s->out) ? part(s) : 1;
     if (rc <= 0)
         return rc;
@@ -228,7 +234,7 @@ int cio_abort(cio_stream *s)
 void cio__stream_abort(cio_stream *s)
 {
     if (!s->closing)
-        begin_close(s);
+        give_up(s);
     finish_close(s, CIO_ECLOSED);
 }
 

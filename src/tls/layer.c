@@ -117,15 +117,12 @@ BIO *cio__tls_bio_new(struct cio__tls *tls)
 
 /* ---- what OpenSSL's calls come to ---- */
 
-static int describe(struct cio__tls *tls, int error)
+static int describe(struct cio__tls *tls)
 {
     bool shaking = tls->state == CIO__TLS_SHAKING;
     const char *when = shaking ? "handshake" : "connection";
     if (tls->socket_rc < 0)
         return cio__tls_lose(tls, tls->socket_rc, "%s: %s", when, cio_strerror(tls->socket_rc));
-    if (tls->eof && (error == SSL_ERROR_SYSCALL ||
-                     ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING))
-        return cio__tls_lose(tls, CIO_ETRUNCATED, "%s: the peer ended it without saying so", when);
     if (cio__tls_no_memory())
         return cio__tls_lose(tls, -ENOMEM, "%s: %s", when, cio_strerror(-ENOMEM));
     bool refused = shaking && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
@@ -135,20 +132,30 @@ static int describe(struct cio__tls *tls, int error)
                          cio__tls_openssl_says());
 }
 
+/* What was written before can still be sent, and the end be told. */
+static int truncated(struct cio__tls *tls)
+{
+    bool open = tls->state == CIO__TLS_OPEN;
+    int rc = cio__tls_lose(tls, CIO_ETRUNCATED, "%s: the peer ended it without saying so",
+                           tls->state == CIO__TLS_SHAKING ? "handshake" : "connection");
+    if (open)
+        tls->state = CIO__TLS_OPEN;
+    return rc;
+}
+
 int cio__tls_outcome(struct cio__tls *tls, int ret)
 {
-    int error = SSL_get_error(tls->ssl, ret);
     tls->more = false;
-    switch (error) {
+    switch (SSL_get_error(tls->ssl, ret)) {
     case SSL_ERROR_WANT_READ: return -EAGAIN;
-    case SSL_ERROR_ZERO_RETURN: return 0;
+    case SSL_ERROR_ZERO_RETURN: return tls->eof ? truncated(tls) : 0;
     case SSL_ERROR_WANT_WRITE:
         if (tls->state == CIO__TLS_SHAKING)
             return -EAGAIN;
         return cio__tls_lose(tls, CIO_ETLS, "the peer wants more answers than it reads");
     default: break;
     }
-    int rc = describe(tls, error);
+    int rc = describe(tls);
     cio__tls_forget_errors();
     return rc;
 }
@@ -289,11 +296,20 @@ ssize_t cio__tls_read(struct cio__tls *tls, void *data, size_t size)
     return (ssize_t)n;
 }
 
-/* Reading may have made something to send: an answer, an alert. */
+static void drop_out(struct cio__tls *tls)
+{
+    if (tls->out)
+        cio__buffer_give(tls->channel->loop, tls->out);
+    tls->out = NULL;
+}
+
+/* Reading may have made something to send: an answer, or an alert, for which nobody waits. */
 static void send_answers(struct cio__tls *tls)
 {
     int rc = cio__tls_flush(tls);
-    if (rc == -EAGAIN && tls->queue)
+    if (tls->state == CIO__TLS_OVER)
+        drop_out(tls);
+    else if (rc == -EAGAIN)
         cio__queue_listen(tls->queue);
 }
 
@@ -305,7 +321,7 @@ static ssize_t layer_receive(struct cio__layer *layer, struct cio__channel *chan
     size_t got = 0;
     ssize_t n = tls->rc;
     (void)channel;
-    if (unlikely(tls->state != CIO__TLS_OPEN))
+    if (unlikely(tls->state != CIO__TLS_OPEN) || unlikely(tls->rc < 0))
         return tls->rc ? tls->rc : CIO_ESTATE;
     do {
         n = cio__tls_read(tls, (char *)data + got, size - got);
@@ -401,8 +417,7 @@ static void layer_free(struct cio__layer *layer)
 {
     struct cio__tls *tls = (struct cio__tls *)layer;
     cio__tls_stop(layer, -ECONNABORTED);
-    if (tls->out)
-        cio__buffer_give(tls->channel->loop, tls->out);
+    drop_out(tls);
     SSL_free(tls->ssl);
     cio__tls_release(tls->context);
     cio__free(tls->early);
