@@ -230,7 +230,7 @@ static int watch_file(cio_loop *loop, int fd, cio_handle *handle, cio_callback *
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = cio__vars_hint(CIO__HINT_STAYS);
+    handle->hint = cio__vars_hint(handle, CIO__HINT_STAYS);
     handle->when_ns = (int64_t)fd * 2 + direction; /* so that cio_handle_cancel() finds it */
     cio__handle_set_state(handle, CIO__WATCH);
     return 0;

@@ -21,7 +21,7 @@ static void fill(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = cio__vars_hint(0);
+    handle->hint = cio__vars_hint(handle, 0);
 }
 
 int cio_call_soon(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg)

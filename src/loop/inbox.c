@@ -76,7 +76,7 @@ static int post(cio_loop *loop, cio_handle *handle, cio_callback *fn, void *arg,
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = with_vars ? cio__vars_hint(0) : NULL;
+    handle->hint = with_vars ? cio__vars_hint(handle, 0) : handle;
     if (!push(loop, handle)) {
         CIO__FORGET_VARS(handle);
         cio__handle_set_state(handle, CIO__IDLE);

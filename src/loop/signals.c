@@ -267,7 +267,7 @@ int cio_add_signal_handler(cio_loop *loop, int number, cio_handle *handle, cio_c
     handle->fn = fn;
     handle->arg = arg;
     handle->loop = loop;
-    handle->hint = cio__vars_hint(CIO__HINT_STAYS);
+    handle->hint = cio__vars_hint(handle, CIO__HINT_STAYS);
     handle->when_ns = -number; /* so that cio_handle_cancel() finds it */
     cio__handle_set_state(handle, CIO__WATCH);
     return 0;

@@ -118,7 +118,7 @@ int cio_add_done_callback(cio_future *future, cio_done_callback *callback, cio_d
     callback->handle.fn = run_done_callback;
     callback->handle.arg = callback;
     callback->handle.loop = future->step.loop;
-    callback->handle.hint = cio__vars_hint(0);
+    callback->handle.hint = cio__vars_hint(&callback->handle, 0);
     cio__future_listen(future, &callback->link, &callback->handle);
     return 0;
 }
