@@ -50,23 +50,24 @@ typedef struct cio_ring {
  * One call that the loop owes somebody (asyncio.Handle and TimerHandle). The caller owns it: put it
  * in the struct that the callback works on, zero it, and hand it to one of the calls below, which
  * never copy it. It must stay where it is until its callback has begun or it was canceled; then it
- * may be used again or freed, also by its own callback. The fields are the loop's.
+ * may be used again or freed, also by its own callback. The fields are the loop's; what a call from
+ * another thread leaves lies close together, as it comes from that one's cache.
  */
 typedef struct cio_handle {
     cio_callback *fn;
     void *arg;
     struct cio_loop *loop;
-    const void *hint; /* memory that will be touched first: prefetched; or the callback's context */
     union {
         struct {
-            int64_t when_ns; /* timers: the deadline; watches: their descriptor */
             union {
                 uint64_t sequence;       /* timers: the order of equal deadlines */
                 struct cio_handle *next; /* in the inbox, and behind the ready ring */
             };
+            int64_t when_ns; /* timers: the deadline; watches: their descriptor */
         };
         cio_ring waiting; /* a task's, while it waits for a descriptor */
     };
+    const void *hint; /* memory that will be touched first: prefetched; or the callback's context */
     uint32_t slot; /* where it stands: in the ready ring or in the timer heap */
     uint8_t state;
     int8_t priority; /* enum cio_priority: see cio_handle_set_priority() */
