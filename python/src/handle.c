@@ -168,6 +168,17 @@ struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyO
     return self;
 }
 
+struct py__handle *py__handle_again(struct py__handle *handle)
+{
+    PyTypeObject *type = handle->loop->py->handle_type;
+    if (handle->n_arguments != PY__MANY)
+        return py__handle_new(handle->loop, type, handle->callback, handle->arguments,
+                              handle->n_arguments, handle->context);
+    PyObject *arguments = handle->arguments[0];
+    return py__handle_new(handle->loop, type, handle->callback, &PyTuple_GET_ITEM(arguments, 0),
+                          PyTuple_GET_SIZE(arguments), handle->context);
+}
+
 static void fill_call(struct py__handle *self, cio_callback *fn)
 {
     self->call.fn = fn;
@@ -466,8 +477,7 @@ static PyType_Slot handle_slots[] = {
 };
 
 #define HANDLE_FLAGS                                                                               \
-    (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |                 \
-     Py_TPFLAGS_IMMUTABLETYPE)
+    (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION)
 
 PyType_Spec py__handle_spec = {
     .name = "cio.Handle",

@@ -46,6 +46,9 @@ extern PyType_Spec py__timer_handle_spec;
 struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyObject *callback,
                                   PyObject *const *arguments, Py_ssize_t n, PyObject *context);
 
+/* Another handle of the same call. */
+struct py__handle *py__handle_again(struct py__handle *handle);
+
 /* Queues it for the next turn. Takes the reference. */
 void py__handle_call_soon(struct py__handle *handle);
 

@@ -7,6 +7,7 @@
 #include "errors.h"
 #include "handle.h"
 #include "run.h"
+#include "signals.h"
 
 /* ---- what is pending ---- */
 
@@ -79,6 +80,7 @@ static int append(cio_handle *handle, void *list)
 /* A list of the queue's references is made first: what they drop may call the loop. */
 static void close_core(struct py__loop *self)
 {
+    py__signals_free(self);
     PyObject *pending = PyList_New(0);
     if (!pending || visit_all(self, append, pending) < 0)
         PyErr_Clear(); /* they leak rather than be lost in the middle */
@@ -262,8 +264,14 @@ static PyObject *close_loop(PyObject *object, PyObject *unused)
         Py_RETURN_NONE;
     if (self->debug && log_close(object) < 0)
         return NULL;
+    int rc = py__signals_close(self);
+    PyObject *exception = py__take_exception();
     close_core(self);
-    if (close_executor(self) < 0)
+    if (exception)
+        py__raise_again(exception);
+    else
+        rc = close_executor(self);
+    if (rc < 0)
         return NULL;
     Py_RETURN_NONE;
 }

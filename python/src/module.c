@@ -115,7 +115,8 @@ static int add_loop_methods(PyTypeObject *type)
     static PyMethodDef *const chapters[] = {
         py__loop_call_methods,  py__loop_task_methods,     py__loop_exception_methods,
         py__loop_file_methods,  py__loop_debug_methods,    py__loop_asyncgen_methods,
-        py__loop_executor_methods,
+        py__loop_executor_methods, py__loop_sock_methods,     py__loop_name_methods,
+        py__loop_signal_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)

@@ -68,11 +68,18 @@
 
 /* Objects of the standard library: py->std.field is module.name. Held from import on. */
 #define PY__IMPORTS(X)                                                                             \
+    X(inet, "socket", "AF_INET")                                                                \
+    X(inet6, "socket", "AF_INET6")                                                              \
+    X(datagram, "socket", "SOCK_DGRAM")                                                          \
+    X(raw, "socket", "SOCK_RAW")                                                              \
+    X(stream, "socket", "SOCK_STREAM")                                                        \
+    X(getaddrinfo, "socket", "getaddrinfo")                                                        \
     X(AbstractEventLoop, "asyncio", "AbstractEventLoop")                                           \
     X(Future, "asyncio", "Future")                                                                 \
     X(Handle, "asyncio", "Handle")                                                                 \
     X(InvalidStateError, "asyncio", "InvalidStateError")                                           \
     X(CancelledError, "asyncio", "CancelledError")                                                 \
+    X(SendfileNotAvailableError, "asyncio", "SendfileNotAvailableError")                           \
     X(Task, "asyncio", "Task")                                                                     \
     X(TimerHandle, "asyncio", "TimerHandle")                                                       \
     X(WeakSet, "weakref", "WeakSet")                                                               \
@@ -92,6 +99,7 @@
     X(logger, "asyncio.log", "logger")                                                             \
     X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
+    X(socket, "socket", "socket")                                                                  \
     X(wrap_future, "asyncio", "wrap_future")
 
 #define PY__HANDLES_KEPT 1000 /* of each type, to be used again */

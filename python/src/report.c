@@ -201,7 +201,7 @@ static PyObject *log_failure(struct py__loop *self, const char *text)
 
 static PyObject *call_default(PyObject *self, PyObject *context)
 {
-    return PyObject_CallMethod(self, "default_exception_handler", "O", context);
+    return PyObject_CallMethod(self, "default_exception_handler", "(O)", context);
 }
 
 /* The context of what failed, as far as it has one: NULL, without an exception, is none. */

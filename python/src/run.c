@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "errors.h"
 #include "loop/run.h"
+#include "signals.h"
 
 /* ---- turns ---- */
 
@@ -135,6 +136,7 @@ static void clean_up(struct py__loop *self, PyObject *hooks)
     PyObject *exception = py__take_exception();
     self->running = false;
     self->loop->stopping = false;
+    py__signals_end_run(self);
     if (set_running_loop(self, Py_None) < 0 || py__loop_track_origins(self, false) < 0 ||
         (hooks && unhook_asyncgens(self, hooks) < 0))
         PyErr_WriteUnraisable((PyObject *)self);
@@ -151,7 +153,7 @@ static int set_up(struct py__loop *self, PyObject **ret_hooks)
     self->running = true;
     *ret_hooks = PyObject_CallNoArgs(self->py->std.get_asyncgen_hooks);
     if (*ret_hooks && py__loop_track_origins(self, self->debug) == 0 && hook_asyncgens(self) == 0 &&
-        set_running_loop(self, (PyObject *)self) == 0)
+        py__signals_begin_run(self) == 0 && set_running_loop(self, (PyObject *)self) == 0)
         return 0;
     clean_up(self, *ret_hooks);
     return -1;

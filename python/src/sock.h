@@ -1,0 +1,77 @@
+/*
+ * sock_recv() and its like: calls on the program's sockets, as coroutines of ours. Each makes its
+ * call, and waits for the descriptor only if that would block.
+ */
+#ifndef PY_SOCK_H
+#define PY_SOCK_H
+
+#include <errno.h>
+
+#include "arguments.h"
+#include "coroutine.h"
+#include "wait.h"
+
+#define PY__SOCK_ARGUMENTS 4
+
+struct py__sock {
+    struct py__wait wait;
+    PyObject *sock;
+    PyObject *arguments[PY__SOCK_ARGUMENTS]; /* what the method was given besides */
+    Py_buffer buffer;                        /* .obj NULL: none */
+    size_t done;                             /* bytes of it */
+    int fd;
+};
+
+/* A coroutine on a socket: the first of values, which are as many as the signature has. */
+PyObject *py__sock_new(PyObject *loop, const struct py__coroutine_kind *kind,
+                       const struct py__signature *signature, PyObject *const *arguments,
+                       Py_ssize_t n, PyObject *keywords);
+
+/* What each asks first: no SSL socket, and in debug mode no blocking one. Fills fd. */
+int py__sock_check(struct py__coroutine *self, struct py__sock *state);
+
+/*
+ * After a step has begun: ends the wait. False: what was awaited has raised.
+ */
+bool py__sock_resume(struct py__sock *state, PyObject *sent);
+
+/* For a step: wait for the descriptor. */
+enum py__step py__sock_wait(struct py__coroutine *self, struct py__sock *state,
+                            enum cio__direction direction, PyObject **ret);
+
+/* What a system call said that would have had to wait. */
+static inline bool py__would_block(ssize_t rc)
+{
+    return rc == -EAGAIN || rc == -EWOULDBLOCK;
+}
+
+/* Whether the exception that is set says that a call would block; then it is cleared. */
+bool py__sock_blocked(void);
+
+#define PY__SOCK_METHODS(X)                                                                        \
+    X(sock_recv, "(sock, n)", "Receive up to n bytes.")                                            \
+    X(sock_recv_into, "(sock, buf)", "Receive into a buffer; how many bytes.")                     \
+    X(sock_recvfrom, "(sock, bufsize)", "Receive a datagram: (data, address).")                    \
+    X(sock_recvfrom_into, "(sock, buf, nbytes=0)", "Receive a datagram into a buffer.")            \
+    X(sock_sendall, "(sock, data)", "Send all of the data.")                                       \
+    X(sock_sendto, "(sock, data, address)", "Send a datagram.")                                    \
+    X(sock_connect, "(sock, address)", "Connect to an address.")                                   \
+    X(sock_accept, "(sock)", "Accept a connection: (socket, address).")                            \
+    X(sock_sendfile, "(sock, file, offset=0, count=None, *, fallback=True)", "Send a file.")
+
+#define X(name, signature, text)                                                                   \
+    PyObject *py__##name(PyObject *self, PyObject *const *arguments, Py_ssize_t n,                 \
+                         PyObject *keywords);
+PY__SOCK_METHODS(X)
+#undef X
+
+int py__sock_traverse(void *state, visitproc visit, void *arg);
+void py__sock_clear(void *state);
+
+#define PY__SOCK_KIND(method, stepper)                                                             \
+    {                                                                                              \
+        .name = "EventLoop." method, .step = (stepper), .state_size = sizeof(struct py__sock),     \
+        .traverse = py__sock_traverse, .clear = py__sock_clear,                                    \
+    }
+
+#endif

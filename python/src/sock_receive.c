@@ -1,0 +1,109 @@
+/* sock_recv(), sock_recv_into(). */
+#include <errno.h>
+
+#include "errors.h"
+#include "sock.h"
+
+static ssize_t receive(struct py__coroutine *self, struct py__sock *state, void *data, size_t size)
+{
+    struct cio__os *os = self->loop->loop->os;
+    return os->ops->receive_into(os, state->fd, data, size);
+}
+
+/* A short message, which most are, is copied once more; a bytes object of the size asked for costs
+ * more. */
+#define SMALL 4096
+
+static PyObject *receive_small(struct py__coroutine *self, struct py__sock *state, size_t size,
+                               ssize_t *ret_rc)
+{
+    char data[SMALL];
+    *ret_rc = receive(self, state, data, size);
+    return *ret_rc < 0 ? NULL : PyBytes_FromStringAndSize(data, *ret_rc);
+}
+
+static PyObject *receive_large(struct py__coroutine *self, struct py__sock *state, size_t size,
+                               ssize_t *ret_rc)
+{
+    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (!data)
+        return NULL;
+    *ret_rc = receive(self, state, PyBytes_AS_STRING(data), size);
+    if (*ret_rc < 0)
+        Py_CLEAR(data);
+    else if ((size_t)*ret_rc < size)
+        _PyBytes_Resize(&data, *ret_rc);
+    return data;
+}
+
+/* rc is what the call said, 0 if no call failed. */
+static enum py__step after_call(struct py__coroutine *self, struct py__sock *state, ssize_t rc,
+                                PyObject *result, PyObject **ret)
+{
+    if (py__would_block(rc))
+        return py__sock_wait(self, state, CIO__READ, ret);
+    if (rc < 0)
+        py__raise_code((int)rc);
+    *ret = result;
+    return result ? PY__RETURN : PY__RAISE;
+}
+
+static int size_asked(const struct py__sock *state, size_t *ret_size)
+{
+    Py_ssize_t size = PyNumber_AsSsize_t(state->arguments[0], PyExc_OverflowError);
+    if (size == -1 && PyErr_Occurred())
+        return -1;
+    if (size < 0) {
+        PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
+        return -1;
+    }
+    *ret_size = (size_t)size;
+    return 0;
+}
+
+static enum py__step receive_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
+{
+    struct py__sock *state = py__coroutine_state(self);
+    if (self->at++ == 0) {
+        if (size_asked(state, &state->done) < 0 || py__sock_check(self, state) < 0)
+            return PY__RAISE;
+    } else if (!py__sock_resume(state, sent)) {
+        return PY__RAISE;
+    }
+    ssize_t rc = 0;
+    PyObject *data = state->done <= SMALL ? receive_small(self, state, state->done, &rc)
+                                          : receive_large(self, state, state->done, &rc);
+    return after_call(self, state, rc, data, ret);
+}
+
+static enum py__step receive_into_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
+{
+    struct py__sock *state = py__coroutine_state(self);
+    if (self->at++ == 0) {
+        if (py__sock_check(self, state) < 0 ||
+            PyObject_GetBuffer(state->arguments[0], &state->buffer, PyBUF_WRITABLE) < 0)
+            return PY__RAISE;
+    } else if (!py__sock_resume(state, sent)) {
+        return PY__RAISE;
+    }
+    ssize_t rc = receive(self, state, state->buffer.buf, (size_t)state->buffer.len);
+    return after_call(self, state, rc, rc < 0 ? NULL : PyLong_FromSsize_t(rc), ret);
+}
+
+static const struct py__coroutine_kind receive_kind = PY__SOCK_KIND("sock_recv", receive_step);
+static const struct py__coroutine_kind receive_into_kind =
+    PY__SOCK_KIND("sock_recv_into", receive_into_step);
+
+PyObject *py__sock_recv(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
+                        PyObject *keywords)
+{
+    static const struct py__signature signature = {"sock_recv", 2, 0, 2, {"sock", "n"}};
+    return py__sock_new(self, &receive_kind, &signature, arguments, n, keywords);
+}
+
+PyObject *py__sock_recv_into(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
+                             PyObject *keywords)
+{
+    static const struct py__signature signature = {"sock_recv_into", 2, 0, 2, {"sock", "buf"}};
+    return py__sock_new(self, &receive_into_kind, &signature, arguments, n, keywords);
+}
