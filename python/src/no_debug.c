@@ -16,13 +16,28 @@ void cio__debug_free(cio_loop *loop)
     (void)loop;
 }
 
-const char *cio__debug_created_at(cio_loop *loop, const cio_future *future, char *text, size_t size)
+const char *cio__debug_created_at(cio_loop *loop, const void *thing, char *text, size_t size)
 {
     (void)loop;
-    (void)future;
+    (void)thing;
     (void)text;
     (void)size;
     return NULL;
+}
+
+void cio__debug_polled(const cio_loop *loop, int64_t asked_ns, int64_t took_ns, int n)
+{
+    (void)loop;
+    (void)asked_ns;
+    (void)took_ns;
+    (void)n;
+}
+
+int cio__debug_check_fd(const cio_loop *loop, int fd)
+{
+    (void)loop;
+    (void)fd;
+    return 0;
 }
 
 int cio__report_wrong_thread(const cio_loop *loop)
