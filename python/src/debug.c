@@ -15,10 +15,11 @@ static void warn_if_slow(struct py__handle *handle, double took)
     if (took < limit)
         return;
     PyObject *text = py__call("asyncio.base_events", "_format_handle", "(O)", handle);
-    PyObject *result =
-        text ? PyObject_CallMethod(loop->py->std.logger, "warning", "sOd",
-                                   "Executing %s took %.3f seconds", text, took)
-             : NULL;
+    PyObject *logger = text ? py__import("asyncio.base_events", "logger") : NULL;
+    PyObject *result = logger ? PyObject_CallMethod(logger, "warning", "sOd",
+                                                    "Executing %s took %.3f seconds", text, took)
+                              : NULL;
+    Py_XDECREF(logger);
     Py_XDECREF(text);
     if (!result)
         py__loop_report(loop, "a slow callback could not be logged", NULL, NULL, NULL, NULL);

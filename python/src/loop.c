@@ -242,16 +242,6 @@ static int close_executor(struct py__loop *self)
     return 0;
 }
 
-static int log_close(PyObject *self)
-{
-    PyObject *logger = py__loop(self)->py->std.logger;
-    PyObject *result = PyObject_CallMethod(logger, "debug", "sO", "Close %r", self);
-    if (!result)
-        return -1;
-    Py_DECREF(result);
-    return 0;
-}
-
 static PyObject *close_loop(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -262,7 +252,7 @@ static PyObject *close_loop(PyObject *object, PyObject *unused)
     }
     if (self->closed)
         Py_RETURN_NONE;
-    if (self->debug && log_close(object) < 0)
+    if (self->debug && py__log("debug", "Close %r", object) < 0)
         return NULL;
     int rc = py__signals_close(self);
     PyObject *exception = py__take_exception();

@@ -35,6 +35,15 @@ PyObject *py__call(const char *module, const char *name, const char *format, ...
     return result;
 }
 
+int py__log(const char *method, const char *format, PyObject *argument)
+{
+    PyObject *logger = import("asyncio.base_events", "logger");
+    PyObject *result = logger ? PyObject_CallMethod(logger, method, "sO", format, argument) : NULL;
+    Py_XDECREF(logger);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 PyTypeObject *py__make_type(PyObject *module, PyType_Spec *spec, PyObject *bases)
 {
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, bases);

@@ -23,7 +23,9 @@
 /* Interned strings: py->names.x is "x". */
 #define PY__NAMES(X)                                                                               \
     X(__await__)                                                                                   \
+    X(_get_running_loop)                                                                           \
     X(_log_destroy_pending)                                                                        \
+    X(_set_running_loop)                                                                           \
     X(_source_traceback)                                                                           \
     X(acquire)                                                                                     \
     X(add)                                                                                         \
@@ -84,11 +86,10 @@
     X(TimerHandle, "asyncio", "TimerHandle")                                                       \
     X(WeakSet, "weakref", "WeakSet")                                                               \
     X(_format_callback_source, "asyncio.format_helpers", "_format_callback_source")                \
-    X(_get_running_loop, "asyncio", "_get_running_loop")                                           \
     X(_is_debug_mode, "asyncio.coroutines", "_is_debug_mode")                                      \
     X(_run_until_complete_cb, "asyncio.base_events", "_run_until_complete_cb")                     \
-    X(_set_running_loop, "asyncio", "_set_running_loop")                                           \
     X(ensure_future, "asyncio", "ensure_future")                                                   \
+    X(events, "asyncio", "events")                                                                 \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                    \
     X(gather, "asyncio", "gather")                                                                 \
     X(get_asyncgen_hooks, "sys", "get_asyncgen_hooks")                                             \
@@ -96,7 +97,6 @@
     X(iscoroutine, "asyncio", "iscoroutine")                                                       \
     X(iscoroutinefunction, "inspect", "iscoroutinefunction")                                       \
     X(isfuture, "asyncio", "isfuture")                                                             \
-    X(logger, "asyncio.log", "logger")                                                             \
     X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
@@ -144,6 +144,9 @@ PyTypeObject *py__make_type(PyObject *module, PyType_Spec *spec, PyObject *bases
 
 /* module.name, imported now: for what is rarely needed, or may be replaced by the program. */
 PyObject *py__import(const char *module, const char *name);
+
+/* logger.method(format, argument): of asyncio's logger, where programs find it to replace it. */
+int py__log(const char *method, const char *format, PyObject *argument);
 
 /* module.name(*arguments): the format is Py_BuildValue()'s, of a tuple. */
 PyObject *py__call(const char *module, const char *name, const char *format, ...);

@@ -144,9 +144,10 @@ static int add_handle_traceback(struct py__loop *self, PyObject *context)
 }
 
 /* logger.error(text, exc_info=exc_info). Takes text, which may be NULL: then it has failed. */
-static PyObject *log_error(struct py__loop *self, PyObject *text, PyObject *exc_info)
+static PyObject *log_error(PyObject *text, PyObject *exc_info)
 {
-    PyObject *error = text ? PyObject_GetAttrString(self->py->std.logger, "error") : NULL;
+    PyObject *logger = text ? py__import("asyncio.base_events", "logger") : NULL;
+    PyObject *error = logger ? PyObject_GetAttrString(logger, "error") : NULL;
     PyObject *positional = error ? PyTuple_Pack(1, text) : NULL;
     PyObject *keywords = error ? Py_BuildValue("{s:O}", "exc_info", exc_info) : NULL;
     PyObject *result =
@@ -154,6 +155,7 @@ static PyObject *log_error(struct py__loop *self, PyObject *text, PyObject *exc_
     Py_XDECREF(keywords);
     Py_XDECREF(positional);
     Py_XDECREF(error);
+    Py_XDECREF(logger);
     Py_XDECREF(text);
     return result;
 }
@@ -177,7 +179,7 @@ static PyObject *default_exception_handler(PyObject *self, PyObject *context)
     PyObject *exc_info = exc_info_of(PyDict_GetItemString(context, "exception"));
     if (!exc_info)
         return NULL;
-    PyObject *result = log_error(py__loop(self), describe_context(context), exc_info);
+    PyObject *result = log_error(describe_context(context), exc_info);
     Py_DECREF(exc_info);
     return result;
 }
@@ -185,14 +187,14 @@ static PyObject *default_exception_handler(PyObject *self, PyObject *context)
 /* ---- the handler in force ---- */
 
 /* Logs what is set, as an except clause would with exc_info=True. Whatever that raises is raised. */
-static PyObject *log_failure(struct py__loop *self, const char *text)
+static PyObject *log_failure(const char *text)
 {
     if (py__exception_leaves())
         return NULL;
     PyObject *exception = py__take_exception();
     PyObject *before = PyErr_GetHandledException();
     PyErr_SetHandledException(exception);
-    PyObject *result = log_error(self, PyUnicode_FromString(text), Py_True);
+    PyObject *result = log_error(PyUnicode_FromString(text), Py_True);
     PyErr_SetHandledException(before);
     Py_XDECREF(before);
     Py_DECREF(exception);
@@ -252,7 +254,7 @@ static PyObject *report_failure_of_handler(PyObject *self, PyObject *context)
     Py_XDECREF(about);
     if (result)
         return result;
-    return log_failure(py__loop(self), "Exception in default exception handler while handling an "
+    return log_failure("Exception in default exception handler while handling an "
                                        "unexpected error in custom exception handler");
 }
 
@@ -262,7 +264,7 @@ static PyObject *call_exception_handler(PyObject *self, PyObject *context)
     if (!py__loop(self)->exception_handler) {
         result = call_default(self, context);
         if (!result)
-            result = log_failure(py__loop(self), "Exception in default exception handler");
+            result = log_failure("Exception in default exception handler");
     } else {
         result = call_custom(self, context);
         if (!result)

@@ -78,7 +78,7 @@ static int check_running(struct py__loop *self)
         PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
         return -1;
     }
-    PyObject *running = PyObject_CallNoArgs(self->py->std._get_running_loop);
+    PyObject *running = PyObject_CallMethodNoArgs(self->py->std.events, self->py->names._get_running_loop);
     if (!running)
         return -1;
     bool other = running != Py_None;
@@ -99,7 +99,7 @@ PyObject *py__check_running(PyObject *self, PyObject *unused)
 
 static int set_running_loop(struct py__loop *self, PyObject *loop)
 {
-    PyObject *result = PyObject_CallOneArg(self->py->std._set_running_loop, loop);
+    PyObject *result = PyObject_CallMethodOneArg(self->py->std.events, self->py->names._set_running_loop, loop);
     if (!result)
         return -1;
     Py_DECREF(result);

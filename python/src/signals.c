@@ -229,11 +229,9 @@ static int give_wakeup_fd_back(struct py__loop *self)
     if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_OSError))
         return -1;
     PyObject *exception = py__take_exception();
-    PyObject *result = PyObject_CallMethod(self->py->std.logger, "info", "sO",
-                                           "set_wakeup_fd(-1) failed: %s", exception);
+    int rc = py__log("info", "set_wakeup_fd(-1) failed: %s", exception);
     Py_DECREF(exception);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
+    return rc;
 }
 
 /* signal.signal(number, handler), and RuntimeError if the kernel has none of it. */
