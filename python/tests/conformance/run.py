@@ -1,9 +1,10 @@
 """Runs CPython's own test.test_asyncio, as this interpreter has it installed, on cio's event loop.
 
     python run.py [MODULE...] [--loop MODULE:ATTRIBUTE] [-j N] [--junit FILE] [--all]
+    python run.py --update-not-yet
 
-excluded.txt names the tests that cannot apply, not_yet.txt those that wait for a part that is not built. The run
-fails if any other test fails, if an excluded test passes, or if a line of either list matches no test.
+excluded.txt names the tests that cannot apply, not_yet.txt those that wait for a part that is not built. All of both are
+tried. The run fails if any other test fails, if one of these passes, or if a line of excluded.txt matches no test.
 """
 import argparse
 import concurrent.futures
@@ -12,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,7 @@ class Module:
     excluded: list = dataclasses.field(default_factory=list)
     not_yet: list = dataclasses.field(default_factory=list)
     complaints: list = dataclasses.field(default_factory=list)
+    passing: list = dataclasses.field(default_factory=list)  # of not_yet
     seconds: float = 0
 
     def count(self, outcome):
@@ -161,10 +164,10 @@ def run_module(name, options, excluded, not_yet, lock):
     for result in run_tests(name, options.loop, tried, EXCLUDED_LIMIT):
         if result.outcome == "passed":
             module.complaints.append(f"{result.name} is excluded, but passes")
-    if options.try_not_yet:
-        for result in run_tests(name, options.loop, module.not_yet, EXCLUDED_LIMIT):
-            if result.outcome == "passed":
-                module.complaints.append(f"{result.name} is not expected yet, but passes")
+    for result in run_tests(name, options.loop, module.not_yet, EXCLUDED_LIMIT):
+        if result.outcome == "passed":
+            module.complaints.append(f"{result.name} is not expected yet, but passes: run.py --update-not-yet")
+            module.passing.append(result.name)
     module.seconds = time.monotonic() - began
     return module
 
@@ -181,6 +184,30 @@ def unused(entries, path, names):
         module = entry.pattern.partition(".")[0]
         if entry.matched == 0 and (module in names or "*" in module):
             yield f"{path.name}:{entry.line}: {entry.pattern} matches no test of {platform.python_version()}"
+
+
+def missing_part(text):
+    """The method that the loop does not have, by the traceback; None if that is not why the test fails."""
+    if not text.rstrip().endswith("NotImplementedError"):
+        return None
+    methods = re.findall(r"events\.py\", line \d+, in (\w+)\n\s+raise NotImplementedError", text)
+    return f"loop.{methods[-1]}() is not built." if methods else None
+
+
+def update_not_yet(not_yet, modules):
+    path = HERE / "not_yet.txt"
+    passing = {name for module in modules for name in module.passing}
+    reasons = {entry.pattern: entry.reason for entry in not_yet if entry.pattern not in passing}
+    for module in modules:
+        for result in module.results:
+            if result.outcome not in ("passed", "skipped") and (reason := missing_part(result.text)):
+                reasons[result.name] = reason
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    with open(path, "w") as file:
+        file.write("\n".join(comments) + "\n")
+        for reason in sorted(set(reasons.values())):
+            file.write(f"\n== {reason}\n")
+            file.writelines(f"{name}\n" for name in sorted(reasons) if reasons[name] == reason)
 
 
 def write_junit(path, modules, complaints):
@@ -214,7 +241,8 @@ def main():
     parser.add_argument("-k", dest="match", default="", help="only the tests with this in their name")
     parser.add_argument("-j", dest="jobs", type=int, default=os.cpu_count())
     parser.add_argument("--all", action="store_true", help="run what the lists name too")
-    parser.add_argument("--try-not-yet", action="store_true", help="say which tests of not_yet.txt pass by now")
+    parser.add_argument("--update-not-yet", action="store_true", help="take out of not_yet.txt what passes, and put in what is"
+                        " not implemented")
     parser.add_argument("--junit")
     parser.add_argument("-v", "--verbose", action="store_true", help="name every test that did not pass, with its text")
     options = parser.parse_args()
@@ -246,7 +274,6 @@ def main():
     complaints = [complaint for module in modules for complaint in module.complaints]
     if not options.match and not options.all:
         complaints += unused(excluded, HERE / "excluded.txt", names)
-        complaints += unused(not_yet, HERE / "not_yet.txt", names)
 
     print(f"{'':24} run passed failed skipped excluded not yet on loops     s")
     for module in modules:
@@ -266,6 +293,8 @@ def main():
     show(total)
     if left_out:
         print("modules left out:", *sorted(left_out))
+    if options.update_not_yet:
+        update_not_yet(not_yet, modules)
     if options.junit:
         write_junit(options.junit, modules, complaints)
     return 1 if bad or complaints else 0

@@ -217,8 +217,8 @@ def close(loop, lines):
 def clean(line, loop_type):
     for pattern, instead in CLEAN:
         line = pattern.sub(instead, line)
-    line = line.replace(f"{loop_type.__module__}.{loop_type.__qualname__}", "LOOP")
-    return line.replace(loop_type.__qualname__, "LOOP").replace("_UnixSelectorEventLoop", "LOOP")
+    line = re.sub(rf"\b(?:{loop_type.__module__}\.)?{loop_type.__qualname__}\b", "LOOP", line)
+    return line.replace("cio.", "")
 
 
 def load_factory(text):
