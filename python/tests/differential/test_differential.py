@@ -3,6 +3,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,9 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 ASYNCIO = "asyncio:SelectorEventLoop"
 OURS = os.environ.get("CIO_TEST_LOOP", "cio:EventLoop")
+
+# What AbstractEventLoop says for a loop that does not have a method.
+NOT_BUILT = re.compile(r"NotImplementedError|\bAbstractEventLoop\.\w+\(\)")
 
 
 @functools.cache
@@ -36,7 +40,7 @@ def test_shows_the_same(subject, probe):
     for name, (results, end) in ("asyncio", theirs), ("cio", ours):
         assert probe.title in results, f"{name} did not come to this probe: {end}"
     expected, seen = theirs[0][probe.title], ours[0][probe.title]
-    missing = [line for line in seen if "NotImplementedError" in line and line not in expected]
+    missing = [line for line in seen if NOT_BUILT.search(line) and line not in expected]
     if missing:
         pytest.xfail(f"not built yet: {missing[0]}")
     if probe.differs:
