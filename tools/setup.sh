@@ -32,6 +32,8 @@ python3:python3
 strace:strace
 openssl:openssl
 curl:curl
+ncat:ncat
+wrk:wrk
 '
 aarch64='
 qemu-user:qemu-aarch64
@@ -41,6 +43,8 @@ libc6-dev-arm64-cross
 bench='
 libuv1-dev
 libst-dev
+libevent-dev
+nginx-light|nginx:nginx
 '
 
 level=${1:-demo}

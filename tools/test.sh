@@ -8,11 +8,12 @@
 set -u
 cd "$(dirname "$0")/.."
 
-ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 install format tidy)
+ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 fuzz install format tidy)
 # valgrind and qemu are slow, and know less of the kernel: a part of the tests runs there.
 VALGRIND_LABELS=${VALGRIND_LABELS:-'.*'}
 VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'}
 AARCH64_EXCLUDE=${AARCH64_EXCLUDE:-'^torture$'}
+FUZZ_SECONDS=${FUZZ_SECONDS:-60} # for all targets together
 JOBS=${JOBS:-$(nproc)}
 LOGS=build/logs
 
@@ -124,6 +125,27 @@ stage_aarch64() {
     else
         build aarch64 aarch64 && run_ctest aarch64 aarch64 -LE "$AARCH64_EXCLUDE"
     fi
+}
+
+# Each target on its seeds, and then on what libFuzzer makes of them. What fails stays in build/logs.
+stage_fuzz() {
+    has clang || { leave_out fuzz "clang is not installed"; return; }
+    build fuzz fuzz || return
+    local targets=(build/fuzz/tests/fuzz/fuzz_*[a-z]) good=0 bad=0 runs=0
+    local seconds=$(((FUZZ_SECONDS + ${#targets[@]} - 1) / ${#targets[@]}))
+    for target in "${targets[@]}"; do
+        local name=${target##*/fuzz_} log=$LOGS/${target##*/}.log
+        mkdir -p "build/fuzz/corpus/$name"
+        if "$target" -max_total_time=$seconds -timeout=20 -print_final_stats=1 -artifact_prefix="$LOGS/fuzz-$name-" \
+            "build/fuzz/corpus/$name" "tests/fuzz/seeds/$name" >"$log" 2>&1; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+            grep -E -A15 'ERROR|not so|Test unit written' "$log" | head -60
+        fi
+        runs=$((runs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | head -1)+0))
+    done
+    report fuzz $good $bad 0 "$runs inputs in $FUZZ_SECONDS s: $LOGS/fuzz_*.log"
 }
 
 stage_install() { build install release && run_ctest install release; }
