@@ -117,8 +117,11 @@ int cio__first_of_program(struct cio__symbols *symbols, const uintptr_t *pcs, in
     int first = -1;
     bool public = false;
     for (int i = 0; i < n && pcs[i]; i++) {
-        const char *name = cio__symbol_of(symbols, pcs[i]).function;
+        struct cio__symbol symbol = cio__symbol_of(symbols, pcs[i]);
+        const char *name = symbol.function;
         bool ours = begins_with(name, "cio_");
+        if (!ours && symbol.ours)
+            continue; /* a step on the way of one of ours to another */
         if (!ours && public)
             return i;
         if (!ours && first < 0)

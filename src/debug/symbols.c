@@ -323,6 +323,14 @@ static const char *without_folders(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* By the folder that this file was compiled in, if that was said in full. */
+static bool is_ours(const char *file)
+{
+    static const char here[] = __FILE__, inside[] = "debug/symbols.c";
+    size_t folder = sizeof here > sizeof inside ? sizeof here - sizeof inside : 0;
+    return file && here[0] == '/' && strncmp(file, here, folder) == 0;
+}
+
 struct cio__symbol cio__symbol_of(struct cio__symbols *symbols, uintptr_t pc)
 {
     struct cio__symbol symbol = {0};
@@ -333,6 +341,7 @@ struct cio__symbol cio__symbol_of(struct cio__symbols *symbols, uintptr_t pc)
         if (info.dli_sname)
             symbol.function = info.dli_sname;
     }
+    symbol.ours = is_ours(symbol.file);
     symbol.file = without_folders(symbol.file);
     return symbol;
 }

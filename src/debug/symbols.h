@@ -19,6 +19,7 @@ struct cio__symbol {
     int line;
     const char *module; /* NULL: not known */
     uintptr_t offset;
+    bool ours; /* of the library's sources, as far as the file is known */
 };
 
 /* Loads libdw, if it was not looked for before. Says whether it is there. */
