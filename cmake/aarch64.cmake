@@ -1,4 +1,4 @@
-# Cross build for 64-bit ARM; its programs run under qemu. tools/aarch64-sysroot.sh fetches cmocka for it.
+# Cross build for 64-bit ARM; its programs run under qemu. tools/aarch64-sysroot.sh fetches cmocka and OpenSSL for it.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

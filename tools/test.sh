@@ -121,7 +121,7 @@ stage_aarch64() {
     elif ! has aarch64-linux-gnu-gcc || ! has qemu-aarch64; then
         leave_out aarch64 "no cross compiler or no qemu: tools/setup.sh test"
     elif [ ! -e build/aarch64-sysroot/ok ]; then
-        leave_out aarch64 "no cmocka for it: tools/setup.sh test"
+        leave_out aarch64 "no cmocka or OpenSSL for it: tools/setup.sh test"
     else
         build aarch64 aarch64 && run_ctest aarch64 aarch64 -LE "$AARCH64_EXCLUDE"
     fi
