@@ -14,18 +14,19 @@
 #include <unistd.h>
 
 const char *const subject_names[N_SUBJECTS] = {
-    [CIO] = "cio", [ST] = "st", [UV] = "uv", [GO] = "go", [HAND] = "hand"};
-const char *const subject_programs[N_SUBJECTS] = {[CIO] = "bench_cio",
-                                                  [ST] = "bench_st",
-                                                  [UV] = "bench_uv",
-                                                  [GO] = "bench_go",
-                                                  [HAND] = "bench_epoll"};
+    [CIO] = "cio", [ST] = "st",       [UV] = "uv",    [EVENT] = "event",
+    [GO] = "go",   [NGINX] = "nginx", [HAND] = "hand"};
+const char *const subject_programs[N_SUBJECTS] = {
+    [CIO] = "bench_cio", [ST] = "bench_st",       [UV] = "bench_uv",     [EVENT] = "bench_event",
+    [GO] = "bench_go",   [NGINX] = "bench_nginx", [HAND] = "bench_epoll"};
 
 enum {
     B_CIO = 1 << CIO,
     B_ST = 1 << ST,
     B_UV = 1 << UV,
+    B_EVENT = 1 << EVENT,
     B_GO = 1 << GO,
+    B_NGINX = 1 << NGINX,
     B_HAND = 1 << HAND,
     B_TASKS = B_CIO | B_ST,
     B_ALL = B_CIO | B_ST | B_UV | B_HAND
@@ -39,7 +40,12 @@ enum {
 
 /* Our servers by streams and by protocols, beside the same peers. */
 #define SERVER_CELL(mode, n, bytes) \
-    {#n " " #bytes, ECHO, B_CIO | B_UV | B_HAND, {{"cpu", mode "-" #n "x" #bytes, "us"}}, mode}
+    {#n " " #bytes, ECHO, B_CIO | B_UV | B_EVENT | B_HAND, {{"cpu", mode "-" #n "x" #bytes, "us"}}, mode}
+
+/* A static file by HTTP/1.1: processor time, and answers a second. */
+#define HTTP_CELL(n, bytes) \
+    {#n " " #bytes, HTTP, B_CIO | B_EVENT | B_GO | B_NGINX, \
+     {{"cpu", "http-" #n "x" #bytes, "us"}, {"rate", "http-" #n "x" #bytes "-rate", "1/s"}}}
 #define SERVER_FLIGHT_CELL(mode, n, bytes, flight) \
     {#n " " #bytes " " #flight, ECHO, B_CIO | B_UV | B_HAND, \
      {{"cpu", mode "-" #n "x" #bytes "-in-flight-" #flight, "us"}}, mode}
@@ -139,6 +145,10 @@ const struct bench benches[] = {
     SERVER_FLIGHT_CELL("echo-stream", 1000, 16384, 64),
     SERVER_CELL("echo-protocol", 50, 64),
     SERVER_CELL("echo-protocol", 1000, 1024),
+    HTTP_CELL(1, 1024),
+    HTTP_CELL(50, 1024),
+    HTTP_CELL(1000, 1024),
+    HTTP_CELL(10, 1048576),
 
     /* Bytes of this process for each idle connection: without a task, and with one. */
     {"idle-transports 9000", PLAIN, B_CIO, {{"resident", "idle-transports-9000", "B"}}},

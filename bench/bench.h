@@ -9,7 +9,7 @@
 enum { BENCH_MAX_ROUNDS = 64, BENCH_MAX_METRICS = 3, BENCH_MAX_BENCHES = 128 };
 
 /* A subject is a program beside the runner. One that was not built is skipped with a word. */
-enum subject { CIO, ST, UV, GO, HAND, N_SUBJECTS };
+enum subject { CIO, ST, UV, EVENT, GO, NGINX, HAND, N_SUBJECTS };
 
 extern const char *const subject_names[N_SUBJECTS];
 extern const char *const subject_programs[N_SUBJECTS];
@@ -25,6 +25,7 @@ enum kind {
     PLAIN, /* run the subject with `args`, read its values */
     HEAVY, /* the same, but it takes seconds or gigabytes: at most three rounds */
     ECHO,  /* `args` is "CONNECTIONS BYTES [IN-FLIGHT]": the subject serves, bench_load measures */
+    HTTP,  /* the same: it serves a file of that many bytes, in a directory that it is told */
 };
 
 struct bench {

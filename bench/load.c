@@ -1,9 +1,11 @@
-/* The load of the echo benches: `bench_load PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT]`.
+/* The load of the echo benches: `bench_load PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT]`, and of those of HTTP, where
+ * an argument more, `http:PATH`, says which file of BYTES bytes is asked for.
  *
  * Each connection keeps one request in flight or, if a number is given, that many of them do at a time, in turn.
  * Every byte that comes back is compared. The server's cost is read from its processor clock (user and system time) at
  * both ends of the window, so that starting up and accepting cost it nothing and it needs no code for being measured.
  */
+#include "pattern.h"
 #include "subject.h"
 
 #include <arpa/inet.h>
@@ -19,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATTERN_SHIFTS = 251, MAX_EVENTS = 512 };
+enum { PATTERN_SHIFTS = 251, MAX_EVENTS = 512, INCOMING = 1 << 18 };
 
 struct connection {
     int fd;
@@ -30,7 +32,10 @@ struct connection {
     struct connection *next; /* of those whose turn it is not */
 };
 
-static size_t message_bytes;
+static size_t message_bytes;   /* of the body; an echo is nothing else */
+static char request[512];      /* HTTP: what is sent instead of the pattern */
+static size_t request_bytes;   /* what is sent */
+static size_t head_bytes;      /* and comes before the body */
 static unsigned char *pattern; /* message_bytes + PATTERN_SHIFTS pseudo-random bytes */
 static unsigned char *incoming;
 static int epoll_fd;
@@ -40,13 +45,10 @@ static clockid_t server_clock;
 
 static void make_pattern(void)
 {
-    unsigned x = 12345;
     pattern = malloc(message_bytes + PATTERN_SHIFTS);
-    incoming = malloc(message_bytes);
-    for (size_t i = 0; i < message_bytes + PATTERN_SHIFTS; i++) {
-        x = x * 1664525 + 1013904223;
-        pattern[i] = (unsigned char)(x >> 24);
-    }
+    incoming = malloc(INCOMING);
+    if (pattern)
+        pattern_fill(pattern, message_bytes + PATTERN_SHIFTS);
 }
 
 static void watch(struct connection *c, int operation)
@@ -59,11 +61,12 @@ static void watch(struct connection *c, int operation)
 
 static void send_more(struct connection *c)
 {
-    ssize_t n = send(c->fd, pattern + c->shift + c->sent, message_bytes - c->sent, MSG_NOSIGNAL);
+    const void *from = request[0] ? (void *)request : pattern + c->shift;
+    ssize_t n = send(c->fd, (char *)from + c->sent, request_bytes - c->sent, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN)
         subject_fail("send: %s", strerror(errno));
     c->sent += n > 0 ? (size_t)n : 0;
-    bool wants_write = c->sent < message_bytes;
+    bool wants_write = c->sent < request_bytes;
     if (wants_write != c->wants_write) {
         c->wants_write = wants_write;
         watch(c, EPOLL_CTL_MOD);
@@ -72,7 +75,7 @@ static void send_more(struct connection *c)
 
 static void next_request(struct connection *c)
 {
-    c->shift = (c->shift + 1) % PATTERN_SHIFTS;
+    c->shift = request[0] ? 0 : (c->shift + 1) % PATTERN_SHIFTS;
     c->sent = 0;
     c->received = 0;
     send_more(c);
@@ -95,17 +98,32 @@ static struct connection *take_turn(void)
     return c;
 }
 
+/* Bytes of an answer from where it has come to. Of a head only the beginning is looked at. */
+static bool is_right(const struct connection *c, size_t n)
+{
+    static const char good[] = "HTTP/1.1 200 OK\r\n";
+    size_t head = c->received < head_bytes ? head_bytes - c->received : 0;
+    if (c->received == 0 && head &&
+        (n < sizeof good || memcmp(incoming, good, sizeof good - 1) != 0))
+        return false;
+    if (head >= n)
+        return true;
+    return memcmp(incoming + head, pattern + c->shift + c->received + head - head_bytes,
+                  n - head) == 0;
+}
+
 static void receive(struct connection *c)
 {
-    ssize_t n = recv(c->fd, incoming, message_bytes - c->received, 0);
+    size_t whole = head_bytes + message_bytes, left = whole - c->received;
+    ssize_t n = recv(c->fd, incoming, left < INCOMING ? left : INCOMING, 0);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0)
         subject_fail("the server hung up: %s", n < 0 ? strerror(errno) : "end of file");
-    if (memcmp(incoming, pattern + c->shift + c->received, (size_t)n) != 0)
+    if (!is_right(c, (size_t)n))
         subject_fail("the server sent back something else");
     c->received += (size_t)n;
-    if (c->received < message_bytes)
+    if (c->received < whole)
         return;
     answered++;
     wait_for_turn(c);
@@ -126,6 +144,30 @@ static void connect_all(struct connection *all, int n, int port)
         all[i] = (struct connection){.fd = fd, .shift = (unsigned)i % PATTERN_SHIFTS};
         watch(&all[i], EPOLL_CTL_ADD);
     }
+}
+
+/* The first answer tells how long all heads are: they differ in the date, if at all. */
+static void learn_head(int port)
+{
+    struct connection c = {0};
+    char *end = NULL;
+    size_t size = 0;
+    connect_all(&c, 1, port);
+    send_more(&c);
+    while (!end && size < INCOMING - 1) {
+        ssize_t n = recv(c.fd, incoming + size, INCOMING - 1 - size, 0);
+        if (n < 0 && errno == EAGAIN)
+            continue;
+        if (n <= 0)
+            subject_fail("no answer to the first request");
+        size += (size_t)n;
+        incoming[size] = 0;
+        end = strstr((char *)incoming, "\r\n\r\n");
+    }
+    if (!end)
+        subject_fail("the first answer has no head");
+    head_bytes = (size_t)(end - (char *)incoming) + 4;
+    close(c.fd);
 }
 
 /* Serves the connections until the wall clock says so. */
@@ -171,15 +213,24 @@ static void measure_window(double seconds)
     subject_value("rate", requests / ((double)(end_ns - begin_ns) / 1e9));
 }
 
+static void ask_for(const char *path)
+{
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
+    request_bytes = strlen(request);
+}
+
 int main(int argc, char **argv)
 {
+    const char *path = argc > 6 && strncmp(argv[argc - 1], "http:", 5) == 0 ? argv[--argc] + 5
+                                                                            : NULL;
     if (argc != 6 && argc != 7) {
-        fprintf(stderr, "usage: %s PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT]\n", argv[0]);
+        fprintf(stderr, "usage: %s PID PORT SECONDS CONNECTIONS BYTES [IN-FLIGHT] [http:PATH]\n",
+                argv[0]);
         return 2;
     }
     int n = atoi(argv[4]);
     int in_flight = argc == 7 ? atoi(argv[6]) : n;
-    message_bytes = (size_t)atol(argv[5]);
+    message_bytes = request_bytes = (size_t)atol(argv[5]);
     if (n < 1 || message_bytes < 1 || in_flight < 1 || in_flight > n)
         subject_fail(
             "connections and bytes must be positive, and no more in flight than connections");
@@ -191,6 +242,10 @@ int main(int argc, char **argv)
     struct connection *all = calloc((size_t)n, sizeof *all);
     if (!pattern || !incoming || !all || epoll_fd < 0)
         subject_fail("out of memory or descriptors");
+    if (path) {
+        ask_for(path);
+        learn_head(atoi(argv[2]));
+    }
     connect_all(all, n, atoi(argv[2]));
     for (int i = 0; i < n; i++)
         wait_for_turn(&all[i]);

@@ -3,7 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pattern.h"
 
 enum { SERVER_CPU = 0, LOAD_CPU = 1 };
 
@@ -75,16 +80,18 @@ static void measure_plain(const struct bench *b, enum subject s, struct result *
         collect(&r, b, out);
 }
 
-/* The server says its port; the load generator reads the server's processor clock around its own window. */
-static void measure_echo(const struct bench *b, enum subject s, const struct options *o,
-                         struct result *out)
+/*
+ * The server says its port; the load generator reads the server's processor clock around its own
+ * window.
+ */
+static void measure_server(const struct bench *b, enum subject s, const struct options *o,
+                           const char *mode, const char *load_more, struct result *out)
 {
     struct run server, load;
     char line[256] = "";
     char args[128];
     int port;
 
-    const char *mode = s == CIO && b->cio_mode ? b->cio_mode : "echo";
     if (run_start(&server, subject_programs[s], mode, SERVER_CPU) < 0) {
         fail(out, strerror(errno));
         return;
@@ -94,8 +101,8 @@ static void measure_echo(const struct bench *b, enum subject s, const struct opt
         fail(out, "the server told no port");
         return;
     }
-    snprintf(args, sizeof args, "%d %d %s %s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
-             b->args);
+    snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
+             b->args, load_more);
     if (run_start(&load, "bench_load", args, LOAD_CPU) < 0)
         fail(out, strerror(errno));
     else
@@ -103,10 +110,35 @@ static void measure_echo(const struct bench *b, enum subject s, const struct opt
     run_kill(&server);
 }
 
+/* The file's name says its size, and the load knows what is in it. */
+static void measure_http(const struct bench *b, enum subject s, const struct options *o,
+                         struct result *out)
+{
+    char directory[] = "/tmp/cio-bench-XXXXXX", mode[64], path[64], more[64];
+    const char *bytes = strchr(b->args, ' ') + 1;
+    if (!mkdtemp(directory) || chmod(directory, 0755) < 0) {
+        fail(out, strerror(errno));
+        return;
+    }
+    snprintf(path, sizeof path, "%s/%s.bin", directory, bytes);
+    snprintf(mode, sizeof mode, "http %s", directory);
+    snprintf(more, sizeof more, " http:/%s.bin", bytes);
+    if (pattern_write(path, (size_t)atol(bytes)) < 0)
+        fail(out, strerror(errno));
+    else
+        measure_server(b, s, o, mode, more, out);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/pid", directory); /* nginx insists on one */
+    unlink(path);
+    rmdir(directory);
+}
+
 void measure(const struct bench *b, enum subject s, const struct options *o, struct result *out)
 {
     if (b->kind == ECHO)
-        measure_echo(b, s, o, out);
+        measure_server(b, s, o, s == CIO && b->cio_mode ? b->cio_mode : "echo", "", out);
+    else if (b->kind == HTTP)
+        measure_http(b, s, o, out);
     else
         measure_plain(b, s, out);
 }

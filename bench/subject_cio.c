@@ -4,6 +4,7 @@
 #include "subject.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void check(int rc, const char *what)
 {
@@ -157,5 +158,11 @@ int main(int argc, char **argv)
         {"idle-streams", bench_idle_streams},
         {NULL, NULL},
     };
+#ifdef BENCH_HTTP
+    if (argc == 3 && strcmp(argv[1], "http") == 0) {
+        bench_http(argv[2]);
+        return 0;
+    }
+#endif
     return subject_main(modes, argc, argv);
 }

@@ -47,4 +47,7 @@ void bench_echo_protocol(long n);
 void bench_idle_transports(long n);
 void bench_idle_streams(long n);
 
+/* cio_http.c */
+void bench_http(const char *directory);
+
 #endif

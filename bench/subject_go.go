@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -143,6 +144,15 @@ func lookupName(atOnce int) {
 	fmt.Printf("value time %.6g\nvalue cpu %.6g\n", float64(time.Since(wall).Nanoseconds())/lookups, float64(cpuNs()-begin)/lookups)
 }
 
+func serveFiles(directory string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err.Error())
+	}
+	fmt.Printf("port %d\n", listener.Addr().(*net.TCPAddr).Port)
+	fail(http.Serve(listener, http.FileServer(http.Dir(directory))).Error())
+}
+
 func main() {
 	modes := map[string]func(int){
 		"queue":         queuePingpong,
@@ -154,6 +164,9 @@ func main() {
 		"lookup-name":   lookupName,
 	}
 	runtime.GOMAXPROCS(1)
+	if len(os.Args) == 3 && os.Args[1] == "http" {
+		serveFiles(os.Args[2])
+	}
 	if len(os.Args) > 1 {
 		if run, known := modes[os.Args[1]]; known {
 			n := 0

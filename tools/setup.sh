@@ -44,7 +44,9 @@ bench='
 libuv1-dev
 libst-dev
 libevent-dev
-nginx-light|nginx:nginx
+libpcre2-8-0
+libssl3|libssl3t64
+zlib1g
 '
 
 level=${1:-demo}
@@ -121,4 +123,7 @@ fi
 
 if [ "$level" = test ] && [ "$architecture" = amd64 ]; then
     tools/aarch64-sysroot.sh
+fi
+if [ "$level" = bench ]; then
+    tools/nginx.sh
 fi
