@@ -6,8 +6,8 @@ static int place_of(const struct py__signature *signature, PyObject *keyword)
     for (int i = 0; i < signature->n; i++)
         if (PyUnicode_CompareWithASCIIString(keyword, signature->names[i]) == 0)
             return i;
-    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
-                 signature->method, keyword);
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", signature->method,
+                 keyword);
     return -1;
 }
 

@@ -17,10 +17,9 @@ static PyObject *first_iteration(PyObject *object, PyObject *generator)
 {
     struct py__loop *self = py__loop(object);
     if (self->asyncgens_shut_down) {
-        PyObject *text =
-            PyUnicode_FromFormat("asynchronous generator %R was scheduled after "
-                                 "loop.shutdown_asyncgens() call",
-                                 generator);
+        PyObject *text = PyUnicode_FromFormat("asynchronous generator %R was scheduled after "
+                                              "loop.shutdown_asyncgens() call",
+                                              generator);
         int rc = text ? PyErr_ResourceWarning(object, 1, "%U", text) : -1;
         Py_XDECREF(text);
         if (rc < 0)
@@ -103,10 +102,8 @@ static void report(struct py__loop *loop, PyObject *generator, PyObject *excepti
         py__loop_leave(loop);
         return;
     }
-    struct py__report report = {.message = message,
-                                .exception = exception,
-                                .keys = {"asyncgen"},
-                                .values = {generator}};
+    struct py__report report = {
+        .message = message, .exception = exception, .keys = {"asyncgen"}, .values = {generator}};
     py__report(loop, &report);
     Py_DECREF(message);
 }

@@ -71,8 +71,8 @@ static PyObject *call_soon(PyObject *self, PyObject *const *arguments, Py_ssize_
 static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
                                       PyObject *keywords)
 {
-    struct py__handle *handle =
-        queue_call(py__loop(self), "call_soon_threadsafe", true, arguments, n, keywords);
+    struct py__handle *handle = queue_call(py__loop(self), "call_soon_threadsafe", true, arguments,
+                                           n, keywords);
     if (handle)
         cio__inbox_wake(py__loop(self)->loop);
     return (PyObject *)handle;

@@ -14,8 +14,8 @@ struct py__coroutine *py__coroutine_new(struct py__loop *loop,
                                         const struct py__coroutine_kind *kind)
 {
     PyTypeObject *type = loop->py->coroutine_type;
-    struct py__coroutine *self =
-        (struct py__coroutine *)type->tp_alloc(type, (Py_ssize_t)kind->state_size);
+    struct py__coroutine *self = (struct py__coroutine *)type->tp_alloc(
+        type, (Py_ssize_t)kind->state_size);
     if (!self)
         return NULL;
     self->kind = kind;
@@ -101,8 +101,7 @@ static PySendResult send_value(PyObject *object, PyObject *value, PyObject **ret
     if (!may_run(self))
         return PYGEN_ERROR;
     if (!self->begun && value != Py_None) {
-        PyErr_SetString(PyExc_TypeError,
-                        "can't send non-None value to a just-started coroutine");
+        PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
         return PYGEN_ERROR;
     }
     self->begun = true;
@@ -380,10 +379,10 @@ static PyObject *repr(PyObject *self)
 }
 
 static PyGetSetDef fields[] = {
-    {"__name__", get_name, NULL, NULL, NULL},     {"__qualname__", get_qualname, NULL, NULL, NULL},
+    {"__name__", get_name, NULL, NULL, NULL},      {"__qualname__", get_qualname, NULL, NULL, NULL},
     {"cr_running", get_running, NULL, NULL, NULL}, {"cr_await", get_awaiting, NULL, NULL, NULL},
-    {"cr_frame", get_none, NULL, NULL, NULL},     {"cr_code", get_none, NULL, NULL, NULL},
-    {"cr_origin", get_none, NULL, NULL, NULL},    {NULL, NULL, NULL, NULL, NULL},
+    {"cr_frame", get_none, NULL, NULL, NULL},      {"cr_code", get_none, NULL, NULL, NULL},
+    {"cr_origin", get_none, NULL, NULL, NULL},     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef methods[] = {

@@ -1,7 +1,7 @@
 /*
- * Coroutines written in C: what the loop's coroutine methods return. A coroutine is a state machine:
- * its step function runs until it is done or has to wait for something awaitable, and is called
- * again when that is over. To Python it is a coroutine (collections.abc.Coroutine), begun only when
+ * Coroutines written in C: what the loop's coroutine methods return. A coroutine is a state
+ * machine: its step function runs until it is done or has to wait for something awaitable, and is
+ * called again when that is over. To Python it is a coroutine (collections.abc.Coroutine), begun only when
  * it is awaited; no frame of Python is between a task and its step.
  *
  *     static enum py__step sleepy(struct py__coroutine *self, PyObject *sent, PyObject **ret)
@@ -50,8 +50,7 @@ struct py__coroutine_kind {
 };
 
 struct py__coroutine {
-    PyObject_VAR_HEAD
-    const struct py__coroutine_kind *kind;
+    PyObject_VAR_HEAD const struct py__coroutine_kind *kind;
     struct py__loop *loop;
     PyObject *awaiting; /* the iterator of what is awaited, or NULL */
     int at;             /* the step function's: 0 at first */

@@ -58,8 +58,9 @@ int py__loop_track_origins(struct py__loop *self, bool on)
         depth = self->origin_tracking_depth;
         self->origin_tracking_depth = NULL;
     }
-    PyObject *result =
-        depth ? PyObject_CallOneArg(py->std.set_coroutine_origin_tracking_depth, depth) : NULL;
+    PyObject *result = depth
+                           ? PyObject_CallOneArg(py->std.set_coroutine_origin_tracking_depth, depth)
+                           : NULL;
     Py_XDECREF(depth);
     if (!result)
         return -1;
@@ -87,9 +88,9 @@ static PyObject *set_debug(PyObject *object, PyObject *enabled)
     if (!self->running)
         Py_RETURN_NONE;
     PyObject *method = PyObject_GetAttrString(object, "_set_coroutine_origin_tracking");
-    PyObject *handle = method ? PyObject_CallMethodObjArgs(
-                                    object, self->py->names.call_soon_threadsafe, method, enabled,
-                                    NULL)
+    PyObject *handle = method ? PyObject_CallMethodObjArgs(object,
+                                                           self->py->names.call_soon_threadsafe,
+                                                           method, enabled, NULL)
                               : NULL;
     Py_XDECREF(method);
     if (!handle)

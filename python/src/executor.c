@@ -43,8 +43,8 @@ static PyObject *wrap_future(struct py__loop *self, PyObject *future)
 }
 
 /* arguments: the function and its own. */
-PyObject *py__run_in_executor(struct py__loop *self, PyObject *executor,
-                              PyObject *const *arguments, Py_ssize_t n)
+PyObject *py__run_in_executor(struct py__loop *self, PyObject *executor, PyObject *const *arguments,
+                              Py_ssize_t n)
 {
     if (executor == Py_None && !(executor = default_executor(self)))
         return NULL;
@@ -56,8 +56,7 @@ PyObject *py__run_in_executor(struct py__loop *self, PyObject *executor,
     for (Py_ssize_t i = 0; i < n; i++)
         stack[1 + i] = arguments[i];
     Py_INCREF(executor);
-    PyObject *job =
-        PyObject_VectorcallMethod(self->py->names.submit, stack, (size_t)n + 1, NULL);
+    PyObject *job = PyObject_VectorcallMethod(self->py->names.submit, stack, (size_t)n + 1, NULL);
     Py_DECREF(executor);
     if (stack != small)
         PyMem_Free(stack);
@@ -165,12 +164,11 @@ static PyObject *start_thread(struct py__loop *loop, PyObject *future)
 {
     PyObject *type = py__import("threading", "Thread");
     PyObject *target = PyObject_GetAttrString((PyObject *)loop, "_do_shutdown");
-    PyObject *keywords =
-        target ? Py_BuildValue("{s:O,s:(O)}", "target", target, "args", future) : NULL;
+    PyObject *keywords = target ? Py_BuildValue("{s:O,s:(O)}", "target", target, "args", future)
+                                : NULL;
     PyObject *none = PyTuple_New(0);
     PyObject *thread = type && keywords && none ? PyObject_Call(type, none, keywords) : NULL;
-    PyObject *started =
-        thread ? PyObject_CallMethodNoArgs(thread, loop->py->names.start) : NULL;
+    PyObject *started = thread ? PyObject_CallMethodNoArgs(thread, loop->py->names.start) : NULL;
     if (!started)
         Py_CLEAR(thread);
     Py_XDECREF(started);

@@ -24,9 +24,9 @@ int py__fileno(struct py__loop *self, PyObject *object)
         PyObject *said = PyObject_CallMethodNoArgs(object, self->py->names.fileno);
         number = said ? PyNumber_Long(said) : NULL;
         Py_XDECREF(said);
-        if (!number && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
-                        PyErr_ExceptionMatches(PyExc_TypeError) ||
-                        PyErr_ExceptionMatches(PyExc_ValueError))) {
+        if (!number &&
+            (PyErr_ExceptionMatches(PyExc_AttributeError) ||
+             PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError))) {
             PyErr_Clear();
             PyErr_Format(PyExc_ValueError, "Invalid file object: %R", object);
         }
@@ -93,8 +93,7 @@ static PyObject *add(PyObject *object, PyObject *const *arguments, Py_ssize_t n,
 {
     struct py__loop *self = py__loop(object);
     if (n < 2)
-        return PyErr_Format(PyExc_TypeError,
-                            "add_%s() missing %zd required positional argument%s",
+        return PyErr_Format(PyExc_TypeError, "add_%s() missing %zd required positional argument%s",
                             direction == CIO__READ ? "reader" : "writer", 2 - n, n ? "" : "s");
     int fd = watchable(self, arguments[0]);
     if (fd < 0 || py__loop_check_closed(self) < 0)

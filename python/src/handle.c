@@ -138,8 +138,8 @@ static int take_arguments(struct py__handle *self, PyObject *const *arguments, P
 static int take_traceback(struct py__handle *self)
 {
     PyObject *frame = (PyObject *)PyEval_GetFrame();
-    self->source_traceback =
-        PyObject_CallOneArg(self->loop->py->std.extract_stack, frame ? frame : Py_None);
+    self->source_traceback = PyObject_CallOneArg(self->loop->py->std.extract_stack,
+                                                 frame ? frame : Py_None);
     return self->source_traceback ? 0 : -1;
 }
 
@@ -452,9 +452,11 @@ static PyObject *get_context_field(PyObject *self, void *unused)
     {"cancel", cancel, METH_NOARGS, PyDoc_STR("The call will not be made.")},                      \
         {"cancelled", cancelled, METH_NOARGS, PyDoc_STR("Whether cancel() was called.")},          \
         {"get_context", get_context, METH_NOARGS, PyDoc_STR("The context of the call.")},          \
-        {"_run", run_now, METH_NOARGS, NULL}
+    {                                                                                              \
+        "_run", run_now, METH_NOARGS, NULL                                                         \
+    }
 
-/* The private names under which asyncio's own methods, and some programs, know a handle's inside. */
+/* Private names by which asyncio's own methods, and some programs, know the inside of a handle. */
 #define FIELDS                                                                                     \
     {"_callback", get_callback, NULL, NULL, NULL}, {"_args", get_arguments, NULL, NULL, NULL},     \
         {"_cancelled", get_cancelled, NULL, NULL, NULL}, {"_loop", get_loop, NULL, NULL, NULL},    \
@@ -476,8 +478,7 @@ static PyType_Slot handle_slots[] = {
     {0, NULL},
 };
 
-#define HANDLE_FLAGS                                                                               \
-    (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+#define HANDLE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION)
 
 PyType_Spec py__handle_spec = {
     .name = "cio.Handle",

@@ -1,7 +1,7 @@
 /*
- * Handles: asyncio.Handle and TimerHandle, with floor 1's handle inside, the arguments beside it and
- * the memory from a free list. They are subclasses of asyncio's, so that isinstance() and what is
- * rarely used (repr, comparison) are asyncio's own; their slots stay empty.
+ * Handles: asyncio.Handle and TimerHandle, with floor 1's handle inside, the arguments beside it,
+ * and the memory from a free list. They are subclasses of asyncio's, so that isinstance() and what
+ * is rarely used (repr, comparison) are asyncio's own; their slots stay empty.
  *
  * Who schedules a handle holds a reference for the queue, which the call gives up, or the
  * cancellation.

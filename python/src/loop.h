@@ -5,8 +5,8 @@
 #include "module.h"
 
 struct py__loop {
-    PyObject_HEAD
-    cio_loop *loop; /* floor 1's; open as long as is_closed() is false, freed with this object */
+    PyObject_HEAD cio_loop
+        *loop; /* floor 1's; open as long as is_closed() is false, freed with this object */
     struct py__module *py;
 
     bool debug;
@@ -16,7 +16,7 @@ struct py__loop {
     bool overridden; /* time() or call_at() is somebody else's: see clock.c */
     bool time_is_set;
     bool call_at_is_set;
-    bool leaving;    /* exception is to leave run_forever() */
+    bool leaving; /* exception is to leave run_forever() */
     bool asyncgens_shut_down;
     bool executor_shut_down;
     bool tracks_origins;
@@ -86,7 +86,7 @@ static inline int py__loop_check(struct py__loop *self, PyObject *callback, cons
 
 /*
  * The exception that is set leaves run_forever() as soon as the callback that runs has returned;
- * what is ready stays ready. The first one wins.
+ * what is ready stays ready. The first one wins. Of a loop that does not run it is only printed.
  */
 void py__loop_leave(struct py__loop *self);
 
@@ -117,7 +117,7 @@ PyObject *py__new_future(struct py__loop *self);
 PyObject *py__loop_create_future(struct py__loop *self);
 
 /* executor.submit(*arguments) as a future of the loop; executor None: the default one. */
-PyObject *py__run_in_executor(struct py__loop *self, PyObject *executor,
-                              PyObject *const *arguments, Py_ssize_t n);
+PyObject *py__run_in_executor(struct py__loop *self, PyObject *executor, PyObject *const *arguments,
+                              Py_ssize_t n);
 
 #endif

@@ -122,9 +122,9 @@ static int add_methods(PyTypeObject *type, PyMethodDef *methods)
 static int add_loop_methods(PyTypeObject *type)
 {
     static PyMethodDef *const chapters[] = {
-        py__loop_call_methods,  py__loop_task_methods,     py__loop_exception_methods,
-        py__loop_file_methods,  py__loop_debug_methods,    py__loop_asyncgen_methods,
-        py__loop_executor_methods, py__loop_sock_methods,     py__loop_name_methods,
+        py__loop_call_methods,     py__loop_task_methods,  py__loop_exception_methods,
+        py__loop_file_methods,     py__loop_debug_methods, py__loop_asyncgen_methods,
+        py__loop_executor_methods, py__loop_sock_methods,  py__loop_name_methods,
         py__loop_signal_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
@@ -168,12 +168,16 @@ static int exec_module(PyObject *module)
     return fill_module(module, py);
 }
 
+/* The parts of the state that are nothing but references, as arrays. */
+#define N_STD (sizeof((struct py__module *)0)->std / sizeof(PyObject *))
+#define N_NAMES (sizeof((struct py__module *)0)->names / sizeof(PyObject *))
+
 static int traverse_module(PyObject *module, visitproc visit, void *arg)
 {
     struct py__module *py = PyModule_GetState(module);
-#define X(field, module, name) Py_VISIT(py->std.field);
-    PY__IMPORTS(X)
-#undef X
+    PyObject **std = (PyObject **)&py->std;
+    for (size_t i = 0; i < N_STD; i++)
+        Py_VISIT(std[i]);
     Py_VISIT(py->loop_type);
     Py_VISIT(py->event_loop_type);
     Py_VISIT(py->handle_type);
@@ -185,13 +189,12 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
 static int clear_module(PyObject *module)
 {
     struct py__module *py = PyModule_GetState(module);
+    PyObject **std = (PyObject **)&py->std, **names = (PyObject **)&py->names;
     py__handles_free(py);
-#define X(name) Py_CLEAR(py->names.name);
-    PY__NAMES(X)
-#undef X
-#define X(field, module, name) Py_CLEAR(py->std.field);
-    PY__IMPORTS(X)
-#undef X
+    for (size_t i = 0; i < N_STD; i++)
+        Py_CLEAR(std[i]);
+    for (size_t i = 0; i < N_NAMES; i++)
+        Py_CLEAR(names[i]);
     Py_CLEAR(py->loop_type);
     Py_CLEAR(py->event_loop_type);
     Py_CLEAR(py->handle_type);

@@ -70,11 +70,11 @@
 
 /* Objects of the standard library: py->std.field is module.name. Held from import on. */
 #define PY__IMPORTS(X)                                                                             \
-    X(inet, "socket", "AF_INET")                                                                \
-    X(inet6, "socket", "AF_INET6")                                                              \
-    X(datagram, "socket", "SOCK_DGRAM")                                                          \
-    X(raw, "socket", "SOCK_RAW")                                                              \
-    X(stream, "socket", "SOCK_STREAM")                                                        \
+    X(inet, "socket", "AF_INET")                                                                   \
+    X(inet6, "socket", "AF_INET6")                                                                 \
+    X(datagram, "socket", "SOCK_DGRAM")                                                            \
+    X(raw, "socket", "SOCK_RAW")                                                                   \
+    X(stream, "socket", "SOCK_STREAM")                                                             \
     X(getaddrinfo, "socket", "getaddrinfo")                                                        \
     X(AbstractEventLoop, "asyncio", "AbstractEventLoop")                                           \
     X(Future, "asyncio", "Future")                                                                 \
@@ -96,6 +96,7 @@
     X(get_coroutine_origin_tracking_depth, "sys", "get_coroutine_origin_tracking_depth")           \
     X(iscoroutine, "asyncio", "iscoroutine")                                                       \
     X(iscoroutinefunction, "inspect", "iscoroutinefunction")                                       \
+    X(is_finalizing, "sys", "is_finalizing")                                                       \
     X(isfuture, "asyncio", "isfuture")                                                             \
     X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \

@@ -125,8 +125,9 @@ static PyObject *look_at_numbers(const struct py__module *py, PyObject *const *a
     if (!parse_int(arguments[FAMILY], &family) || !parse_int(arguments[TYPE], &type) ||
         !parse_int(arguments[PROTO], &protocol) || !parse_int(arguments[FLAGS], &flags) ||
         (flags & ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV)) ||
-        (type && type != SOCK_STREAM && type != SOCK_DGRAM) || !parse_host(arguments[HOST], &number) ||
-        !parse_port(arguments[PORT], &number.port) || (family && family != number.family))
+        (type && type != SOCK_STREAM && type != SOCK_DGRAM) ||
+        !parse_host(arguments[HOST], &number) || !parse_port(arguments[PORT], &number.port) ||
+        (family && family != number.family))
         return NULL;
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < sizeof kinds / sizeof *kinds; i++) {
@@ -160,8 +161,8 @@ static PyObject *run(PyObject *loop, PyObject *function, PyObject *const *argume
     PyObject *stack[N_ARGUMENTS + 3] = {Py_None, function};
     for (int i = 0; i < n; i++)
         stack[2 + i] = arguments[i] ? arguments[i] : zero;
-    PyObject *future =
-        method && zero ? PyObject_Vectorcall(method, stack, (size_t)n + 2, NULL) : NULL;
+    PyObject *future = method && zero ? PyObject_Vectorcall(method, stack, (size_t)n + 2, NULL)
+                                      : NULL;
     Py_XDECREF(zero);
     Py_XDECREF(method);
     return future;

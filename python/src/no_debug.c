@@ -16,6 +16,7 @@ void cio__debug_free(cio_loop *loop)
     (void)loop;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is the real one's */
 const char *cio__debug_created_at(cio_loop *loop, const void *thing, char *text, size_t size)
 {
     (void)loop;

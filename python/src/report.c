@@ -62,9 +62,9 @@ static PyObject *describe_traceback(PyObject *traceback, const char *what)
     PyObject *empty = lines ? PyUnicode_FromString("") : NULL;
     PyObject *joined = empty ? PyUnicode_Join(empty, lines) : NULL;
     PyObject *text = joined ? PyObject_CallMethod(joined, "rstrip", NULL) : NULL;
-    PyObject *description =
-        text ? PyUnicode_FromFormat("%s created at (most recent call last):\n%U", what, text)
-             : NULL;
+    PyObject *description = text ? PyUnicode_FromFormat(
+                                       "%s created at (most recent call last):\n%U", what, text)
+                                 : NULL;
     Py_XDECREF(text);
     Py_XDECREF(joined);
     Py_XDECREF(empty);
@@ -117,7 +117,8 @@ static PyObject *describe_context(PyObject *context)
     int given = message ? PyObject_IsTrue(message) : 0;
     if (given < 0)
         return NULL;
-    message = given ? Py_NewRef(message) : PyUnicode_FromString("Unhandled exception in event loop");
+    message = given ? Py_NewRef(message)
+                    : PyUnicode_FromString("Unhandled exception in event loop");
     PyObject *lines = message ? PyList_New(0) : NULL;
     PyObject *newline = PyUnicode_FromString("\n");
     PyObject *text = NULL;
@@ -134,8 +135,7 @@ static int add_handle_traceback(struct py__loop *self, PyObject *context)
 {
     if (!self->current_handle || PyDict_GetItemString(context, "source_traceback"))
         return 0;
-    PyObject *traceback =
-        PyObject_GetAttr(self->current_handle, self->py->names._source_traceback);
+    PyObject *traceback = PyObject_GetAttr(self->current_handle, self->py->names._source_traceback);
     int rc = traceback ? 0 : -1;
     if (traceback && traceback != Py_None)
         rc = PyDict_SetItemString(context, "handle_traceback", traceback);
@@ -150,8 +150,7 @@ static PyObject *log_error(PyObject *text, PyObject *exc_info)
     PyObject *error = logger ? PyObject_GetAttrString(logger, "error") : NULL;
     PyObject *positional = error ? PyTuple_Pack(1, text) : NULL;
     PyObject *keywords = error ? Py_BuildValue("{s:O}", "exc_info", exc_info) : NULL;
-    PyObject *result =
-        positional && keywords ? PyObject_Call(error, positional, keywords) : NULL;
+    PyObject *result = positional && keywords ? PyObject_Call(error, positional, keywords) : NULL;
     Py_XDECREF(keywords);
     Py_XDECREF(positional);
     Py_XDECREF(error);
@@ -186,7 +185,7 @@ static PyObject *default_exception_handler(PyObject *self, PyObject *context)
 
 /* ---- the handler in force ---- */
 
-/* Logs what is set, as an except clause would with exc_info=True. Whatever that raises is raised. */
+/* Logs what is set, as an except clause would with exc_info=True. What that raises is raised. */
 static PyObject *log_failure(const char *text)
 {
     if (py__exception_leaves())
@@ -255,7 +254,7 @@ static PyObject *report_failure_of_handler(PyObject *self, PyObject *context)
     if (result)
         return result;
     return log_failure("Exception in default exception handler while handling an "
-                                       "unexpected error in custom exception handler");
+                       "unexpected error in custom exception handler");
 }
 
 static PyObject *call_exception_handler(PyObject *self, PyObject *context)
@@ -288,16 +287,14 @@ static PyObject *set_exception_handler(PyObject *self, PyObject *handler)
     if (handler != Py_None && !PyCallable_Check(handler))
         return PyErr_Format(PyExc_TypeError, "A callable object or None is expected, got %R",
                             handler);
-    Py_XSETREF(py__loop(self)->exception_handler,
-               handler == Py_None ? NULL : Py_NewRef(handler));
+    Py_XSETREF(py__loop(self)->exception_handler, handler == Py_None ? NULL : Py_NewRef(handler));
     Py_RETURN_NONE;
 }
 
 PyMethodDef py__loop_exception_methods[] = {
     {"call_exception_handler", call_exception_handler, METH_O,
      PyDoc_STR("Report a failure that nobody awaits.")},
-    {"default_exception_handler", default_exception_handler, METH_O,
-     PyDoc_STR("Log a failure.")},
+    {"default_exception_handler", default_exception_handler, METH_O, PyDoc_STR("Log a failure.")},
     {"get_exception_handler", get_exception_handler, METH_NOARGS,
      PyDoc_STR("The handler set, or None.")},
     {"set_exception_handler", set_exception_handler, METH_O,

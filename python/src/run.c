@@ -9,6 +9,8 @@
 #include "loop/run.h"
 #include "signals.h"
 
+#define CALLBACKS_UNTIMED 8
+
 /* ---- turns ---- */
 
 static void call(void *context, cio_callback *fn, void *arg, const void *hint)
@@ -26,10 +28,22 @@ static void leave_turn(cio_loop *loop)
     cio__set_stop_at(loop, 0);
 }
 
+/*
+ * Floor 1 would let more quick callbacks go by without a look at the clock. Those of Python are
+ * slow of a sudden more often, and nothing interrupts them: so after a few the clock is asked, but
+ * not within a turn.
+ */
+static void look_soon(cio_loop *loop)
+{
+    uint64_t soon = loop->ready.head + CALLBACKS_UNTIMED;
+    cio__stop_by(loop, soon > loop->turn_end ? soon : loop->turn_end);
+}
+
 static void run_turns(cio_loop *loop)
 {
     struct py__loop *self = py__loop_of(loop);
     py__clock_check(self);
+    look_soon(loop);
     if (unlikely(self->leaving))
         leave_turn(loop);
     else
@@ -38,14 +52,17 @@ static void run_turns(cio_loop *loop)
 
 void py__loop_leave(struct py__loop *self)
 {
+    if (!self->running) {
+        PyErr_WriteUnraisable((PyObject *)self);
+        return;
+    }
     PyObject *exception = py__take_exception();
     if (self->exception)
         Py_XDECREF(exception); /* one is on its way already */
     else
         self->exception = exception;
     self->leaving = true;
-    if (self->running)
-        leave_turn(self->loop);
+    leave_turn(self->loop);
 }
 
 /* ---- polling ---- */
@@ -55,7 +72,7 @@ static void release_gil(void *arg)
     ((struct py__loop *)arg)->unlocked = PyEval_SaveThread();
 }
 
-/* A signal ends a poll: its handler in Python is called here, and what it raises leaves the loop. */
+/* A signal ends a poll: its handler in Python is called here; what it raises leaves the loop. */
 static void acquire_gil(void *arg)
 {
     struct py__loop *self = arg;
@@ -78,7 +95,8 @@ static int check_running(struct py__loop *self)
         PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
         return -1;
     }
-    PyObject *running = PyObject_CallMethodNoArgs(self->py->std.events, self->py->names._get_running_loop);
+    PyObject *running = PyObject_CallMethodNoArgs(self->py->std.events,
+                                                  self->py->names._get_running_loop);
     if (!running)
         return -1;
     bool other = running != Py_None;
@@ -99,7 +117,8 @@ PyObject *py__check_running(PyObject *self, PyObject *unused)
 
 static int set_running_loop(struct py__loop *self, PyObject *loop)
 {
-    PyObject *result = PyObject_CallMethodOneArg(self->py->std.events, self->py->names._set_running_loop, loop);
+    PyObject *result = PyObject_CallMethodOneArg(self->py->std.events,
+                                                 self->py->names._set_running_loop, loop);
     if (!result)
         return -1;
     Py_DECREF(result);
@@ -204,9 +223,9 @@ static PyObject *ensure_future(struct py__loop *self, PyObject *object, bool *re
     *ret_new = is_future == Py_False;
     Py_DECREF(is_future);
     PyObject *stack[] = {NULL, object, (PyObject *)self};
-    PyObject *future =
-        PyObject_Vectorcall(self->py->std.ensure_future, stack + 1,
-                            1 | PY_VECTORCALL_ARGUMENTS_OFFSET, self->py->loop_keyword);
+    PyObject *future = PyObject_Vectorcall(self->py->std.ensure_future, stack + 1,
+                                           1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                           self->py->loop_keyword);
     if (future && *ret_new &&
         PyObject_SetAttr(future, self->py->names._log_destroy_pending, Py_False) < 0)
         Py_CLEAR(future);

@@ -262,7 +262,8 @@ static int install(struct py__loop *self, PyObject *number)
     PyObject *noop = py__import("asyncio.unix_events", "_sighandler_noop");
     int rc = noop ? set_handler(number, noop) : -1;
     Py_XDECREF(noop);
-    PyObject *result = rc == 0 ? py__call("signal", "siginterrupt", "(OO)", number, Py_False) : NULL;
+    PyObject *result = rc == 0 ? py__call("signal", "siginterrupt", "(OO)", number, Py_False)
+                               : NULL;
     if (result) {
         Py_DECREF(result);
         return 0;
@@ -282,8 +283,7 @@ static int check_handler(struct py__loop *self, PyObject *number, PyObject *call
         int is = result ? PyObject_IsTrue(result) : -1;
         Py_XDECREF(result);
         if (is > 0)
-            PyErr_SetString(PyExc_TypeError,
-                            "coroutines cannot be used with add_signal_handler()");
+            PyErr_SetString(PyExc_TypeError, "coroutines cannot be used with add_signal_handler()");
         if (is)
             return -1;
     }
@@ -362,7 +362,7 @@ static int warn_of_shutdown(struct py__loop *self)
 
 int py__signals_close(struct py__loop *self)
 {
-    PyObject *finalizing = py__call("sys", "is_finalizing", "()");
+    PyObject *finalizing = PyObject_CallNoArgs(self->py->std.is_finalizing);
     int is_finalizing = finalizing ? PyObject_IsTrue(finalizing) : -1;
     Py_XDECREF(finalizing);
     if (is_finalizing)

@@ -1,7 +1,7 @@
 /*
- * Signals. Python's own handler of a signal writes its number to a descriptor; while the loop runs in
- * the main thread, or has handlers, that is one end of a pair of sockets whose other end the loop
- * watches. So no signal finds the loop asleep for long, and it is also how add_signal_handler()'s
+ * Signals. Python's own handler of a signal writes its number to a descriptor; while the loop runs
+ * in the main thread, or has handlers, that is one end of a pair of sockets whose other end the
+ * loop watches. So no signal finds the loop asleep for long, and it is also how add_signal_handler()'s
  * handlers are called.
  */
 #ifndef PY_SIGNALS_H
@@ -9,7 +9,7 @@
 
 #include "loop.h"
 
-/* While the loop runs: signals wake it. Nothing in other threads, or if the program wakes itself. */
+/* While the loop runs, signals wake it. Not in other threads, nor if the program does so itself. */
 int py__signals_begin_run(struct py__loop *self);
 void py__signals_end_run(struct py__loop *self);
 

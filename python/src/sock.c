@@ -100,7 +100,8 @@ void py__sock_clear(void *data)
 }
 
 #define X(name, signature, text)                                                                   \
-    {#name, (PyCFunction)(void (*)(void))py__##name, METH_FASTCALL | METH_KEYWORDS, PyDoc_STR(text)},
+    {#name, (PyCFunction)(void (*)(void))py__##name, METH_FASTCALL | METH_KEYWORDS,                \
+     PyDoc_STR(text)},
 
 PyMethodDef py__loop_sock_methods[] = {PY__SOCK_METHODS(X){NULL, NULL, 0, NULL}};
 #undef X

@@ -39,8 +39,9 @@ static PyObject *resolve(PyObject *loop, PyObject *sock, int family, PyObject *a
     PyObject *keywords = protocol < 0 ? NULL
                                       : Py_BuildValue("{s:i,s:i,s:i}", "family", family, "type",
                                                       type, "proto", protocol);
-    PyObject *result =
-        method && positional && keywords ? PyObject_Call(method, positional, keywords) : NULL;
+    PyObject *result = method && positional && keywords
+                           ? PyObject_Call(method, positional, keywords)
+                           : NULL;
     Py_XDECREF(keywords);
     Py_XDECREF(positional);
     Py_XDECREF(method);
@@ -87,8 +88,7 @@ static enum py__step connect_now(struct py__coroutine *self, struct py__sock *st
 static void raise_refusal(int error, PyObject *address)
 {
     PyObject *text = PyUnicode_FromFormat("Connect call failed %S", address);
-    PyObject *exception =
-        text ? PyObject_CallFunction(PyExc_OSError, "iO", -error, text) : NULL;
+    PyObject *exception = text ? PyObject_CallFunction(PyExc_OSError, "iO", -error, text) : NULL;
     if (exception)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);

@@ -91,8 +91,8 @@ static enum py__step receive_into_step(struct py__coroutine *self, PyObject *sen
 }
 
 static const struct py__coroutine_kind receive_kind = PY__SOCK_KIND("sock_recv", receive_step);
-static const struct py__coroutine_kind receive_into_kind =
-    PY__SOCK_KIND("sock_recv_into", receive_into_step);
+static const struct py__coroutine_kind receive_into_kind = PY__SOCK_KIND("sock_recv_into",
+                                                                         receive_into_step);
 
 PyObject *py__sock_recv(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
                         PyObject *keywords)

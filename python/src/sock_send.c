@@ -106,18 +106,17 @@ static enum py__step accept_step(struct py__coroutine *self, PyObject *sent, PyO
     return PY__RAISE;
 }
 
-static const struct py__coroutine_kind recvfrom_kind =
-    PY__SOCK_KIND("sock_recvfrom", recvfrom_step);
-static const struct py__coroutine_kind recvfrom_into_kind =
-    PY__SOCK_KIND("sock_recvfrom_into", recvfrom_into_step);
+static const struct py__coroutine_kind recvfrom_kind = PY__SOCK_KIND("sock_recvfrom",
+                                                                     recvfrom_step);
+static const struct py__coroutine_kind recvfrom_into_kind = PY__SOCK_KIND("sock_recvfrom_into",
+                                                                          recvfrom_into_step);
 static const struct py__coroutine_kind sendto_kind = PY__SOCK_KIND("sock_sendto", sendto_step);
 static const struct py__coroutine_kind accept_kind = PY__SOCK_KIND("sock_accept", accept_step);
 
 PyObject *py__sock_recvfrom(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
                             PyObject *keywords)
 {
-    static const struct py__signature signature = {
-        "sock_recvfrom", 2, 0, 2, {"sock", "bufsize"}};
+    static const struct py__signature signature = {"sock_recvfrom", 2, 0, 2, {"sock", "bufsize"}};
     return py__sock_new(self, &recvfrom_kind, &signature, arguments, n, keywords);
 }
 

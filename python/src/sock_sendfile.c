@@ -108,8 +108,8 @@ static void refuse(struct py__loop *loop, const char *text)
 /* The size of the file, -1: it is no file with a size, and SendfileNotAvailableError is set. */
 static Py_ssize_t open_native(struct py__loop *loop, struct sendfile *state)
 {
-    PyObject *number =
-        PyObject_CallMethodNoArgs(state->sock.arguments[FILE_], loop->py->names.fileno);
+    PyObject *number = PyObject_CallMethodNoArgs(state->sock.arguments[FILE_],
+                                                 loop->py->names.fileno);
     PyObject *status = number ? py__call("os", "fstat", "(O)", number) : NULL;
     PyObject *size = status ? PyObject_GetAttrString(status, "st_size") : NULL;
     Py_ssize_t bytes = size ? PyLong_AsSsize_t(size) : -1;
@@ -208,7 +208,8 @@ static enum py__step read_block(struct py__coroutine *self, struct sendfile *sta
     PyObject *piece = view ? PySequence_GetSlice(view, 0, size) : NULL;
     Py_XDECREF(view);
     Py_XSETREF(state->piece, piece);
-    PyObject *read = piece ? PyObject_GetAttrString(state->sock.arguments[FILE_], "readinto") : NULL;
+    PyObject *read = piece ? PyObject_GetAttrString(state->sock.arguments[FILE_], "readinto")
+                           : NULL;
     *ret = read ? PyObject_CallMethod((PyObject *)self->loop, "run_in_executor", "OOO", Py_None,
                                       read, piece)
                 : NULL;

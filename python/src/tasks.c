@@ -39,8 +39,8 @@ static PyObject *call_factory(struct py__loop *self, PyObject *factory, PyObject
     stack[2] = coroutine;
     for (Py_ssize_t i = 0; i < n; i++)
         stack[3 + i] = values[i];
-    PyObject *task =
-        PyObject_Vectorcall(factory, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+    PyObject *task = PyObject_Vectorcall(factory, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                         names);
     if (stack != small)
         PyMem_Free(stack);
     return task;
@@ -119,9 +119,8 @@ static PyObject *make_by_factory(struct py__loop *self, PyObject *coroutine,
                                  PyObject *const *values, PyObject *names)
 {
     PyObject *factory = Py_NewRef(self->task_factory);
-    PyObject *task = factories_take_all()
-                         ? call_factory(self, factory, coroutine, values, names)
-                         : make_then_name(self, factory, coroutine, values, names);
+    PyObject *task = factories_take_all() ? call_factory(self, factory, coroutine, values, names)
+                                          : make_then_name(self, factory, coroutine, values, names);
     Py_DECREF(factory);
     return task;
 }
