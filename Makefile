@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: demo test bench install release format tidy clean help
+.PHONY: demo test test-python test-pythons test-world bench bench-python install release format tidy clean help
 
 demo: ## build the library and run examples/demo
 	@tools/setup.sh demo
@@ -14,6 +14,17 @@ release: ## build the library and the examples, in build/release
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
 	cmake --build --preset release -j $(JOBS)
 
+test-python: ## the Python front's suites, on every CPython that the machine has
+	@tools/setup.sh test
+	@tools/test.sh python
+
+test-pythons: ## the same on Debian's newer Pythons, in a chroot that debootstrap makes
+	@tools/pythons-chroot.sh
+
+test-world: ## the long suites of aiohttp, uvicorn, anyio and websockets on the Python front
+	@tools/setup.sh test
+	@tools/python.sh world
+
 test: ## every check there is; "tools/test.sh dev" is the quick one
 	@tools/setup.sh test
 	@tools/test.sh
@@ -23,6 +34,10 @@ bench: ## measure
 	@cmake --preset release -DCIO_BENCH=ON
 	@cmake --build --preset release -j $(JOBS)
 	@build/release/bench/bench
+
+bench-python: ## measure the Python front beside asyncio and other loops
+	@tools/setup.sh bench
+	@tools/python.sh bench
 
 install: release ## install under PREFIX (/usr/local), below DESTDIR if given
 	@cmake --install build/release --prefix $(PREFIX)
@@ -37,4 +52,4 @@ clean: ## remove all that was built
 	@rm -rf build
 
 help: ## this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -28,7 +28,7 @@ PYTHON
 find_pythons() {
     {
         local folder candidate
-        for folder in ${PATH//:/ } "$HOME"/.pyenv/versions/*/bin; do
+        for folder in ${PATH//:/ } "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin; do
             for candidate in "$folder"/python3 "$folder"/python3.1[1-9]; do
                 [ -x "$candidate" ] && describe "$candidate"
             done

@@ -34,6 +34,11 @@ openssl:openssl
 curl:curl
 ncat:ncat
 wrk:wrk
+python3-dev
+python3-venv
+PYTHON_TESTSUITE
+redis-server:redis-server
+postgresql:initdb
 '
 aarch64='
 qemu-user:qemu-aarch64
@@ -90,9 +95,17 @@ clang_rt() {
     echo "libclang-rt-${version:-14}-dev|libclang-rt-dev"
 }
 
+# CPython's own tests are a package of the version's name.
+python_testsuite() {
+    version=$(apt-cache depends python3 2>/dev/null | sed -n 's/^ *Depends: python\(3\.[0-9]*\)$/\1/p' | head -1)
+    [ -n "$version" ] || version=$(readlink /usr/bin/python3 | sed 's/^python//')
+    echo "libpython${version:-3}-testsuite"
+}
+
 missing=''
 for line in $wanted; do
     [ "$line" != CLANG_RT ] || line=$(clang_rt)
+    [ "$line" != PYTHON_TESTSUITE ] || line=$(python_testsuite)
     has "$line" || missing="$missing $line"
 done
 
@@ -110,7 +123,10 @@ if [ -n "$missing" ]; then
 
     packages=''
     for line in $missing; do
-        case $line in libclang-rt-*) line=$(clang_rt) ;; esac
+        case $line in
+        libclang-rt-*) line=$(clang_rt) ;;
+        libpython*-testsuite) line=$(python_testsuite) ;;
+        esac
         chosen=''
         for package in $(echo "${line%%:*}" | tr '|' ' '); do
             [ -n "$chosen" ] || ! apt-cache show "$package" >/dev/null 2>&1 || chosen=$package

@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 fuzz install format tidy)
+ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 fuzz install python format tidy)
 # valgrind and qemu are slow, and know less of the kernel: a part of the tests runs there.
 VALGRIND_LABELS=${VALGRIND_LABELS:-'.*'}
 VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'}
@@ -146,6 +146,34 @@ stage_fuzz() {
         runs=$((runs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | head -1)+0))
     done
     report fuzz $good $bad 0 "$runs inputs in $FUZZ_SECONDS s: $LOGS/fuzz_*.log"
+}
+
+# The package and its suites on every CPython that the machine has; counted by the suites' JUnit files.
+stage_python() {
+    local interpreter version name log total failures ignored ran=''
+    while read -r version interpreter; do
+        name=$(tools/python.sh name "$interpreter")
+        log=$LOGS/python-$name.log
+        tools/python.sh test "$interpreter" >"$log" 2>&1
+        local status=$? good=0 bad=0 skips=0
+        for junit in "$LOGS/python-$name"-*.xml; do
+            total=$(junit_count tests "$junit")
+            failures=$(($(junit_count failures "$junit") + $(junit_count errors "$junit")))
+            ignored=$(junit_count skipped "$junit")
+            good=$((good + total - failures - ignored))
+            bad=$((bad + failures))
+            skips=$((skips + ignored))
+        done
+        if [ "$status" != 0 ]; then
+            [ "$bad" != 0 ] || bad=1
+            grep -E '^(failed|crashed|hung|lists|FAILED|ERROR|E  )|rror:' "$log" | head -200
+        fi
+        report "python" "$good" "$bad" "$skips" "$version ($interpreter); $(sed -n 's/^all  *//p' "$log" |
+            awk '{print "test_asyncio: " $1 " run, " $2 " passed, " $5 " excluded, " $6 " not yet"}') $log"
+        stage_began=$SECONDS
+        ran="$ran $version"
+    done < <(tools/python.sh find)
+    [ -n "$ran" ] || leave_out python "no CPython from 3.11 on, with its headers and venv: tools/setup.sh test"
 }
 
 stage_install() { build install release && run_ctest install release; }
