@@ -5,6 +5,8 @@
 #     tools/python.sh test [PYTHON...]        build the package for it and run the suites
 #     tools/python.sh conformance PYTHON ...  CPython's own asyncio tests, with run.py's arguments
 #     tools/python.sh run PYTHON ...          python of that venv, with these arguments
+#     tools/python.sh bench [ARGUMENT...]     bench/python/bench.py's, on CIO_BENCH_PYTHON or the newest
+#     tools/python.sh world [SUITE...]        the long suites of PyPI's packages, on CIO_WORLD_PYTHON or the newest
 #
 # What is built stays in build/python/VERSION, the logs and JUnit files in build/logs.
 set -u
@@ -13,6 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 LOGS=$PWD/build/logs
 JOBS=${JOBS:-$(nproc)}
 TESTS=python/tests
+BENCH=bench/python
 
 # Prints "VERSION PATH" of a CPython that is new enough; nothing of any other.
 describe() { # PYTHON
@@ -61,14 +64,18 @@ install() { # REQUIREMENTS
     "$python" -m pip install -q -r "$1" && cp "$1" "$stamp"
 }
 
-# Those of the programs that have no wheel for this interpreter are left out: their tests say so.
-install_programs() {
+# Those that have no wheel for this interpreter are left out: what needs them says so.
+install_what_there_is() { # REQUIREMENTS
     local requirement
-    install "$TESTS/requirements-programs.txt" && return
+    install "$1" 2>/dev/null && return
     while read -r requirement; do
         case $requirement in '' | '#'*) continue ;; esac
-        "$python" -m pip install -q --prefer-binary "$requirement" || echo "not installed: $requirement"
-    done <"$TESTS/requirements-programs.txt"
+        "$python" -m pip install -q --only-binary :all: "$requirement" 2>/dev/null || echo "not installed: $requirement"
+    done <"$1"
+}
+
+newest() {
+    find_pythons | head -1 | cut -d' ' -f2-
 }
 
 test_python() { # PYTHON
@@ -78,7 +85,7 @@ test_python() { # PYTHON
     rm -f "$LOGS/$name"-*.xml
     "$python" "$TESTS/conformance/run.py" -j "$JOBS" --junit "$LOGS/$name-conformance.xml"
     [ $? = 0 ] || [ $? = 3 ] || status=1
-    install_programs
+    install_what_there_is "$TESTS/requirements-programs.txt"
     "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" || status=1
     return $status
 }
@@ -105,12 +112,18 @@ conformance)
 run)
     prepare "${1:?which PYTHON}" && shift && exec "$python" "$@"
     ;;
+bench)
+    prepare "${CIO_BENCH_PYTHON:-$(newest)}" && install_what_there_is "$BENCH/requirements.txt" && exec "$python" "$BENCH/bench.py" "$@"
+    ;;
+world)
+    prepare "${CIO_WORLD_PYTHON:-$(newest)}" && exec "$python" "$TESTS/world/run.py" --folder "$home/world" "$@"
+    ;;
 name)
     found=$(describe "$1")
     echo "${found%% *}-$(echo "${found#* }" | cksum | cut -c1-4)"
     ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

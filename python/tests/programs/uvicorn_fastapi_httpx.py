@@ -82,8 +82,10 @@ async def main():
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
+    while not server.started and not serving.done():
         await asyncio.sleep(0.01)
+    if serving.done():
+        await serving
     await use(f"http://127.0.0.1:{listener.getsockname()[1]}")
     server.should_exit = True
     await serving
