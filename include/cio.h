@@ -18,6 +18,7 @@
 #include <cio/names.h>
 #include <cio/queue.h>
 #include <cio/runner.h>
+#include <cio/sendfile.h>
 #include <cio/server.h>
 #include <cio/signal.h>
 #include <cio/socket.h>

@@ -582,3 +582,23 @@ TEST(bad_input)
     close(fds[0]);
     close(fds[1]);
 }
+
+/* The peer reads nothing; a close waits for what is queued, and that write is not any more. */
+static int written_meanwhile(void *arg)
+{
+    struct ends e;
+    (void)arg;
+    ends_open(&e, &(cio_connect_options){.close_timeout = CIO_FOREVER});
+    struct writing w = {e.s, much, MUCH};
+    cio_task *writing = cio_create_task(write_task, &w);
+    settle_streams();
+    assert_int_equal(cio_close(e.s), 0);
+    assert_int_equal(cio_await(writing), -EBUSY);
+    close(e.peer);
+    return 0;
+}
+
+TEST(a_close_does_not_wait_for_a_write_that_it_has_sent_away)
+{
+    assert_int_equal(run_quiet(written_meanwhile, NULL), 0);
+}

@@ -103,6 +103,25 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
     return sent;
 }
 
+/*
+ * A short count may be the file's end, after which no change of the socket's would be told: so only
+ * -EAGAIN says that it is full.
+ */
+ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t offset, size_t size)
+{
+    struct cio__os *os = channel->loop->os;
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    if (channel->layer)
+        return -EOPNOTSUPP;
+    if (!(channel->file->ready & CIO__WRITABLE))
+        return -EAGAIN;
+    ssize_t sent = os->ops->send_file(os, channel->file->fd, file, offset, size);
+    if (sent == -EAGAIN)
+        channel->file->ready &= (uint8_t)~CIO__WRITABLE;
+    return sent;
+}
+
 int cio__channel_shut_writing(struct cio__channel *channel)
 {
     if (!cio__channel_is_open(channel))

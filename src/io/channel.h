@@ -72,6 +72,11 @@ void cio__channel_close(struct cio__channel *channel);
 ssize_t cio__socket_receive(struct cio__channel *channel, void *data, size_t size);
 ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffers, size_t n);
 
+/*
+ * From a file to the socket, without a layer: -EOPNOTSUPP if there is one. 0: the file ends there.
+ */
+ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t offset, size_t size);
+
 int cio__channel_shut_writing(struct cio__channel *channel);
 
 /* As a layer's part: without one there is nothing to tell. */

@@ -85,6 +85,19 @@ static inline int cio__stream_after_wait(const cio_stream *s, int rc)
 /* Gives the receive buffer back. */
 void cio__stream_drop_input(cio_stream *s);
 
+/* Whether anything may be written. Returns 0 or why not. */
+static inline int cio__stream_check_write(const cio_stream *s)
+{
+    if (unlikely(s->closing))
+        return -EBUSY;
+    if (unlikely(s->out.ends) || unlikely(s->securing))
+        return CIO_ESTATE;
+    return unlikely(s->read_error) ? s->read_error : s->out.error;
+}
+
+/* The task waits until no more than so many bytes are queued, or the queue failed; or shorter. */
+int cio__stream_wait_for_queue(cio_stream *s, size_t until, const struct cio__wait_kind *kind);
+
 /* Wakes those whose wait the queue's state ends. */
 void cio__stream_wake_writers(cio_stream *s);
 

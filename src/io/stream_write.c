@@ -17,8 +17,7 @@ void cio__stream_wake_writers(cio_stream *s)
     }
 }
 
-/* Waits for progress of the queue. It may return early. */
-static int wait_for_queue(cio_stream *s, size_t until, const struct cio__wait_kind *kind)
+int cio__stream_wait_for_queue(cio_stream *s, size_t until, const struct cio__wait_kind *kind)
 {
     struct cio__wait wait = {.kind = kind};
     struct cio__writer writer = {.task = cio__current, .until = until};
@@ -36,6 +35,8 @@ static size_t take_back(cio_stream *s, struct cio__chunk *chunk)
         s->out.paused = false;
         cio__stream_wake_writers(s);
     }
+    if (s->closing && !chunk->done)
+        cio__queue_poke(&s->out); /* who closes it waits for what is left, perhaps nothing */
     return lost;
 }
 
@@ -49,7 +50,7 @@ static int send_from_here(cio_stream *s, const struct iovec *buffers, size_t n, 
     out->paused = true;
     int rc = cio__queue_listen(out);
     while (rc == 0 && !chunk.done) {
-        rc = cio__stream_after_wait(s, wait_for_queue(s, out->low, kind));
+        rc = cio__stream_after_wait(s, cio__stream_wait_for_queue(s, out->low, kind));
         if (rc == 0 && !chunk.done && !out->paused && cio__queue_own(out, &chunk) == 0)
             return 0;
     }
@@ -59,24 +60,15 @@ static int send_from_here(cio_stream *s, const struct iovec *buffers, size_t n, 
     return rc;
 }
 
-static int check_write(const cio_stream *s)
-{
-    if (unlikely(s->closing))
-        return -EBUSY;
-    if (unlikely(s->out.ends) || unlikely(s->securing))
-        return CIO_ESTATE;
-    return unlikely(s->read_error) ? s->read_error : s->out.error;
-}
-
 static int write_all(cio_stream *s, const struct iovec *buffers, size_t n, size_t total,
                      const struct cio__wait_kind *kind)
 {
     struct cio__write_queue *out = &s->out;
-    int rc = check_write(s);
+    int rc = cio__stream_check_write(s);
     if (likely(rc == 0))
         rc = cio__be_fair(s->channel.loop);
     if (likely(rc == 0))
-        rc = check_write(s); /* a fair call may have waited */
+        rc = cio__stream_check_write(s); /* a fair call may have waited */
     ssize_t sent = unlikely(rc < 0) ? rc : cio__queue_try(out, buffers, n);
     if (likely((size_t)sent == total))
         return 0;
@@ -96,7 +88,7 @@ static int write_from(cio_stream *s, const struct iovec *buffers, size_t n, size
     int rc = cio__stream_enter(s);
     if (unlikely(rc < 0))
         return rc;
-    rc = total ? write_all(s, buffers, n, total, kind) : check_write(s);
+    rc = total ? write_all(s, buffers, n, total, kind) : cio__stream_check_write(s);
     cio__stream_leave(s);
     return rc;
 }
@@ -166,7 +158,7 @@ static int flush(cio_stream *s)
     static const struct cio__wait_kind kind = {.name = "cio_flush"};
     int rc = s->closing ? -EBUSY : s->read_error;
     while (rc == 0 && !s->out.error && !cio__queue_is_empty(&s->out))
-        rc = cio__stream_after_wait(s, wait_for_queue(s, 0, &kind));
+        rc = cio__stream_after_wait(s, cio__stream_wait_for_queue(s, 0, &kind));
     return rc < 0 ? rc : s->out.error;
 }
 

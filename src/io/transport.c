@@ -82,7 +82,7 @@ static void force_close(cio_transport *t, int rc)
 {
     if (t->losing)
         return;
-    cio__queue_close(&t->out, CIO_ECANCELED);
+    cio__queue_close(&t->out, rc < 0 ? rc : -ECONNABORTED);
     t->closing = true;
     stop_reading(t);
     lose_soon(t, rc);

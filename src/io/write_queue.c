@@ -36,7 +36,8 @@ static void retire(struct cio__chunk *chunk)
         return;
     }
     chunk->done = true;
-    cio__wake(chunk->writer);
+    if (!chunk->away)
+        cio__wake(chunk->writer);
 }
 
 static void pop(struct cio__write_queue *queue)
@@ -60,8 +61,10 @@ void cio__queue_close(struct cio__write_queue *queue, int error)
     unlisten(queue);
     if (!queue->error)
         queue->error = error;
-    while (queue->first)
+    while (queue->first) {
+        queue->first->error = queue->error;
         pop(queue);
+    }
     queue->size = 0;
 }
 
@@ -101,7 +104,7 @@ static size_t gather(const struct cio__write_queue *queue, struct iovec *pieces,
     size_t n = 0;
     *ret_size = 0;
     for (const struct cio__chunk *chunk = queue->first; chunk; chunk = chunk->next) {
-        if (n == PIECES_A_CALL)
+        if (n == PIECES_A_CALL || chunk->source || chunk->size == 0)
             break;
         pieces[n++] = (struct iovec){(void *)chunk->data, chunk->size};
         *ret_size += chunk->size;
@@ -109,8 +112,20 @@ static size_t gather(const struct cio__write_queue *queue, struct iovec *pieces,
             pieces[n++] = chunk->more[i];
             *ret_size += chunk->more[i].iov_len;
         }
+        if (chunk->fed)
+            break;
     }
     return n;
+}
+
+/* The piece of the first chunk is sent, or all of it. */
+static void finish_first(struct cio__write_queue *queue)
+{
+    struct cio__chunk *chunk = queue->first;
+    if (!chunk->fed)
+        pop(queue);
+    else if (!chunk->away)
+        cio__wake(chunk->writer);
 }
 
 static void consume(struct cio__write_queue *queue, size_t n)
@@ -119,32 +134,55 @@ static void consume(struct cio__write_queue *queue, size_t n)
     while (n > 0) {
         struct cio__chunk *chunk = queue->first;
         size_t part = n < chunk->size ? n : chunk->size;
-        chunk->data += part;
+        if (!chunk->source)
+            chunk->data += part;
         chunk->size -= part;
         n -= part;
         advance(chunk);
         if (chunk->size == 0)
-            pop(queue);
+            finish_first(queue);
     }
+}
+
+/* Nothing can be sent before the first chunk's writer has put something there. */
+static bool is_stalled(const struct cio__write_queue *queue)
+{
+    return queue->first && queue->first->fed && queue->first->size == 0;
+}
+
+/* As much as one call takes. Returns how much, of *asked bytes. */
+static ssize_t send_first(struct cio__write_queue *queue, size_t *asked)
+{
+    struct cio__chunk *chunk = queue->first;
+    if (!chunk->source) {
+        struct iovec pieces[PIECES_A_CALL];
+        size_t n = gather(queue, pieces, asked);
+        return cio__channel_send(queue->channel, pieces, n);
+    }
+    *asked = 0; /* a source may give less than there is room for */
+    ssize_t sent = chunk->source->send(chunk->source, queue->channel, chunk->size);
+    if (sent == 0)
+        consume(queue, chunk->size);
+    return sent;
 }
 
 /* Returns 0 when it sent all that it can, or an error. */
 static int send_some(struct cio__write_queue *queue)
 {
-    struct iovec pieces[PIECES_A_CALL];
-    for (int calls = 0; queue->first && calls < CALLS_A_FLUSH; calls++) {
-        size_t size;
-        size_t n = gather(queue, pieces, &size);
-        ssize_t sent = cio__channel_send(queue->channel, pieces, n);
+    bool stalled = is_stalled(queue);
+    for (int calls = 0; queue->first && !stalled && calls < CALLS_A_FLUSH; calls++) {
+        size_t asked;
+        ssize_t sent = send_first(queue, &asked);
         if (sent == -EAGAIN)
             return 0;
         if (sent < 0)
             return (int)sent;
         consume(queue, (size_t)sent);
-        if ((size_t)sent < size)
+        if ((size_t)sent < asked)
             return 0;
+        stalled = is_stalled(queue);
     }
-    if (queue->first || !cio__channel_holds(queue->channel))
+    if ((queue->first && !stalled) || !cio__channel_holds(queue->channel))
         return 0;
     struct cio__layer *layer = queue->channel->layer;
     int rc = layer->ops->flush(layer, queue->channel);
@@ -177,19 +215,33 @@ static void flush(void *arg)
     queue->progress(queue);
 }
 
-int cio__queue_listen(struct cio__write_queue *queue)
+static void prepare_handle(struct cio__write_queue *queue)
 {
-    if (queue->listening)
-        return 0;
     queue->handle.fn = flush;
     queue->handle.arg = queue;
     queue->handle.loop = queue->channel->loop;
     queue->handle.hint = queue;
+}
+
+int cio__queue_listen(struct cio__write_queue *queue)
+{
+    if (queue->listening || (is_stalled(queue) && !cio__channel_holds(queue->channel)))
+        return 0;
+    prepare_handle(queue);
     int rc = cio__channel_listen(queue->channel, CIO__WRITE, &queue->handle);
     queue->listening = rc == 0;
     if (rc < 0)
         cio__queue_close(queue, rc);
     return rc;
+}
+
+void cio__queue_poke(struct cio__write_queue *queue)
+{
+    unlisten(queue);
+    prepare_handle(queue);
+    cio__ring_init(&queue->handle.waiting);
+    cio__ready_push(&queue->channel->loop->ready, &queue->handle);
+    queue->listening = true;
 }
 
 int cio__queue_end(struct cio__write_queue *queue)
@@ -341,4 +393,51 @@ size_t cio__queue_withdraw(struct cio__write_queue *queue, struct cio__chunk *ch
     replace(queue, chunk, NULL);
     queue->size -= left;
     return left;
+}
+
+/* ---- feeding ---- */
+
+void cio__queue_begin_feed(struct cio__write_queue *queue, struct cio__chunk *chunk)
+{
+    *chunk = (struct cio__chunk){.writer = cio__current, .fed = true};
+    push(queue, chunk);
+}
+
+/* What stands first goes out at once, if nobody has noticed yet that the socket is full. */
+static int try_first(struct cio__write_queue *queue)
+{
+    size_t asked;
+    if (queue->listening || !cio__channel_may_send(queue->channel))
+        return 0;
+    ssize_t sent = send_first(queue, &asked);
+    if (sent < 0)
+        return sent == -EAGAIN ? 0 : (int)sent;
+    consume(queue, (size_t)sent);
+    return 0;
+}
+
+int cio__queue_feed(struct cio__write_queue *queue, struct cio__chunk *chunk,
+                    struct cio__source *source, const void *data, size_t size)
+{
+    chunk->source = source;
+    chunk->data = data;
+    chunk->size = size;
+    queue->size += size;
+    if (queue->first != chunk)
+        return 0;
+    chunk->away = true; /* it is here: what is sent now need not be told */
+    int rc = try_first(queue);
+    if (rc < 0)
+        cio__queue_close(queue, rc);
+    chunk->away = false;
+    return rc < 0 ? rc : cio__queue_listen(queue);
+}
+
+void cio__queue_end_feed(struct cio__write_queue *queue, struct cio__chunk *chunk)
+{
+    if (chunk->done)
+        return;
+    cio__queue_withdraw(queue, chunk);
+    if (queue->first || queue->ends || queue->paused)
+        cio__queue_poke(queue);
 }

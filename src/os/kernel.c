@@ -10,15 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY(call)                                                                                \
-    ({                                                                                             \
-        __typeof__(call) result_;                                                                  \
-        do                                                                                         \
-            result_ = (call);                                                                      \
-        while (unlikely(result_ < 0) && errno == EINTR);                                           \
-        likely(result_ >= 0) ? result_ : (__typeof__(call))-errno;                                 \
-    })
-
 int64_t cio__monotonic_ns(void)
 {
     struct timespec t;

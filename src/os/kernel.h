@@ -2,7 +2,19 @@
 #ifndef CIO_OS_KERNEL_H
 #define CIO_OS_KERNEL_H
 
+#include <errno.h>
+
 #include "os/os.h"
+
+/* A system call, again when a signal interrupts it; its result, or the negated errno. */
+#define RETRY(call)                                                                                \
+    ({                                                                                             \
+        __typeof__(call) result_;                                                                  \
+        do                                                                                         \
+            result_ = (call);                                                                      \
+        while (unlikely(result_ < 0) && errno == EINTR);                                           \
+        likely(result_ >= 0) ? result_ : (__typeof__(call))-errno;                                 \
+    })
 
 int cio__kernel_socket(struct cio__os *os, int family, int type, int protocol);
 bool cio__kernel_is_open(struct cio__os *os, int fd);
@@ -19,6 +31,9 @@ ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t
                             const struct sockaddr *address, socklen_t address_size);
 ssize_t cio__kernel_send_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
 int cio__kernel_shut_writing(struct cio__os *os, int fd);
+ssize_t cio__kernel_read_at(struct cio__os *os, int fd, void *data, size_t size, int64_t offset,
+                            bool nowait);
+ssize_t cio__kernel_send_file(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
 int cio__kernel_listen(struct cio__os *os, int fd, int backlog);
 int cio__kernel_set_option(struct cio__os *os, int fd, int level, int option, int value);

@@ -81,6 +81,12 @@ struct cio__os_ops {
                        const struct sockaddr *address, socklen_t address_size);
     int (*shut_writing)(struct cio__os *os, int fd);
 
+    /* Files. nowait: -EAGAIN for what is not in memory, -EOPNOTSUPP where nobody can tell. */
+    ssize_t (*read_at)(struct cio__os *os, int fd, void *data, size_t size, int64_t offset,
+                       bool nowait);
+    /* From a file to a socket, which must be non-blocking; 0: the file ends there. */
+    ssize_t (*send_file)(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
+
     int (*bind)(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
     int (*listen)(struct cio__os *os, int fd, int backlog);
     int (*set_option)(struct cio__os *os, int fd, int level, int option, int value);
