@@ -8,6 +8,7 @@
 #include <cio/broadcast.h>
 #include <cio/context.h>
 #include <cio/counters.h>
+#include <cio/datagram.h>
 #include <cio/debug.h>
 #include <cio/error.h>
 #include <cio/future.h>

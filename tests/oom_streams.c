@@ -224,3 +224,52 @@ TEST(oom_protocols)
 {
     memory_torture(protocol_scenario);
 }
+
+/* ---- datagrams ---- */
+
+static int count_datagram(void *self, const void *data, size_t size, const struct sockaddr *from,
+                          socklen_t from_size)
+{
+    (void)data, (void)size, (void)from, (void)from_size;
+    ++*(int *)self;
+    return 0;
+}
+
+/* What was sent without an error arrives, at a task or at a protocol. */
+static int datagram_scenario(void *arg)
+{
+    static const cio_datagram_protocol counting = {.datagram_received = count_datagram};
+    const cio_datagram_options here = {.local_host = "127.0.0.1", .local_service = "0"};
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int sent = 0, received = 0, heard = 0;
+    char data[100] = {0};
+    cio_datagram *a, *b;
+    (void)arg;
+    int rc = cio_datagram_open(&a, &here);
+    if (rc < 0)
+        return rc;
+    cio_datagram_sock_name(a, (struct sockaddr *)&address, &size);
+    rc = cio_create_datagram_endpoint(&b, &counting, &heard, &here);
+    for (int i = 0; i < 10 && rc == 0; i++) {
+        rc = cio_datagram_send(a, data, sizeof data, (struct sockaddr *)&address, size);
+        sent += rc == 0;
+    }
+    for (ssize_t n = 1; n > 0; received += n > 0) {
+        n = cio_datagram_receive_nowait(a, data, sizeof data, NULL, NULL);
+        rc = n < 0 && n != -EAGAIN ? (int)n : rc;
+    }
+    assert_true(received == sent || rc < 0);
+    cio_datagram_close(a);
+    if (rc == 0 || b)
+        cio_datagram_abort(b);
+    int slept = cio_sleep(0);
+    rc = rc < 0 ? rc : slept;
+    slept = cio_sleep(0);
+    return rc < 0 ? rc : slept;
+}
+
+TEST(oom_datagrams)
+{
+    memory_torture(datagram_scenario);
+}

@@ -21,6 +21,7 @@ static void close_io(cio_loop *loop)
         io->buffers = *(void **)buffer;
         cio__free(buffer);
     }
+    cio__free(io->batch);
     cio__free(io);
     loop->io = NULL;
     loop->close_io = NULL;

@@ -22,6 +22,7 @@ struct cio__io {
     cio_ring open;
     void *buffers; /* idle ones, each beginning with a pointer to the next */
     int n_buffers;
+    struct cio__batch *batch; /* an idle one, see datagram_receive.c */
 };
 
 /* Begins and ends to be among the loop's, which has its struct cio__io; drop is set. */

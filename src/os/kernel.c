@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +119,34 @@ ssize_t cio__kernel_send_vector(struct cio__os *os, int fd, const struct iovec *
     (void)os;
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = n};
     return RETRY(sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int cio__kernel_receive_many(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n)
+{
+    (void)os;
+    return RETRY(recvmmsg(fd, messages, n, MSG_DONTWAIT, NULL));
+}
+
+int cio__kernel_send_many(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n)
+{
+    (void)os;
+    return RETRY(sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int cio__kernel_socket_type(struct cio__os *os, int fd)
+{
+    (void)os;
+    return socket_option(fd, SO_TYPE);
+}
+
+int64_t cio__kernel_socket_drops(struct cio__os *os, int fd)
+{
+    uint32_t figures[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof figures;
+    (void)os;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, &size) < 0)
+        return -errno;
+    return figures[SK_MEMINFO_DROPS];
 }
 
 int cio__kernel_shut_writing(struct cio__os *os, int fd)

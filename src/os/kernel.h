@@ -30,6 +30,10 @@ ssize_t cio__kernel_send(struct cio__os *os, int fd, const void *data, size_t si
 ssize_t cio__kernel_send_to(struct cio__os *os, int fd, const void *data, size_t size,
                             const struct sockaddr *address, socklen_t address_size);
 ssize_t cio__kernel_send_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
+int cio__kernel_receive_many(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n);
+int cio__kernel_send_many(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n);
+int cio__kernel_socket_type(struct cio__os *os, int fd);
+int64_t cio__kernel_socket_drops(struct cio__os *os, int fd);
 int cio__kernel_shut_writing(struct cio__os *os, int fd);
 ssize_t cio__kernel_read_at(struct cio__os *os, int fd, void *data, size_t size, int64_t offset,
                             bool nowait);

@@ -30,6 +30,8 @@ enum cio__readiness {
     CIO__URGENT = 16, /* told only, if CIO__EDGE was wished: out-of-band data lies in the stream */
 };
 
+struct mmsghdr;
+
 struct cio__event {
     uint64_t tag; /* as given to watch() */
     unsigned readiness;
@@ -79,6 +81,11 @@ struct cio__os_ops {
     ssize_t (*send_vector)(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
     ssize_t (*send_to)(struct cio__os *os, int fd, const void *data, size_t size,
                        const struct sockaddr *address, socklen_t address_size);
+    /* Datagrams, as many as there are or as it takes: how many, or an error if none. */
+    int (*receive_many)(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n);
+    int (*send_many)(struct cio__os *os, int fd, struct mmsghdr *messages, unsigned n);
+    int (*socket_type)(struct cio__os *os, int fd);      /* SOCK_DGRAM and so on */
+    int64_t (*socket_drops)(struct cio__os *os, int fd); /* what came and found no room */
     int (*shut_writing)(struct cio__os *os, int fd);
 
     /* Files. nowait: -EAGAIN for what is not in memory, -EOPNOTSUPP where nobody can tell. */
