@@ -3,6 +3,7 @@
  *
  *     http_files --port 8080 public_html
  *     curl http://localhost:8080/
+ *     http_files --port 8443 --certificate server.pem --key server.key public_html
  *
  * It keeps connections alive, answers pipelined requests in order, sends ranges, and compares dates
  * and entity tags. Symbolic links that lead out of the directory are not followed. Who is slow to
@@ -25,6 +26,8 @@
 
 struct options {
     const char *directory, *host, *port, *log;
+    cio_tls_certificate certificate;
+    cio_tls_context *tls; /* NULL: none is spoken */
     size_t connections;
     double grace_s;
     struct http_server server;
@@ -41,6 +44,8 @@ static const char usage_text[] =
     "  --head-timeout S    and a request for the rest of its head (10)\n"
     "  --send-timeout S    and an answer for the client to take more of it (60)\n"
     "  --grace S           seconds that answers have to finish at the end (10)\n"
+    "  --certificate FILE  speak TLS with this certificate (PEM),\n"
+    "  --key FILE          and its key; if it is not in the same file\n"
     "  --log FILE          write an access log; -: to the standard output\n"
     "  --help              this text\n";
 
@@ -80,7 +85,8 @@ static int serve_until_told(cio_server *server, const struct options *o)
 static int files_main(void *arg)
 {
     struct options *o = arg;
-    cio_server_options options = {.max_connections = o->connections, .backlog = 1024};
+    cio_server_options options = {
+        .max_connections = o->connections, .backlog = 1024, .tls = o->tls};
     cio_server *server;
     int rc = cio_start_server(&server, http_serve, &o->server, o->host, o->port, &options);
     if (rc < 0) {
@@ -142,6 +148,8 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           {"head-timeout", required_argument, NULL, 'r'},
                                           {"send-timeout", required_argument, NULL, 's'},
                                           {"grace", required_argument, NULL, 'g'},
+                                          {"certificate", required_argument, NULL, 'e'},
+                                          {"key", required_argument, NULL, 'k'},
                                           {"log", required_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -155,6 +163,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         case 'r': server->head_timeout_s = parse_seconds("bad head timeout", optarg); break;
         case 's': server->send_timeout_s = parse_seconds("bad send timeout", optarg); break;
         case 'g': o->grace_s = parse_seconds("bad grace", optarg); break;
+        case 'e': o->certificate.file = optarg; break;
+        case 'k': o->certificate.key_file = optarg; break;
         case 'l': o->log = optarg; break;
         case 'h': fputs(usage_text, stdout); exit(0);
         default: fputs("http_files: --help lists the options\n", stderr); exit(2);
@@ -165,6 +175,22 @@ static void parse_options(struct options *o, int argc, char **argv)
         exit(2);
     }
     o->directory = argv[optind];
+}
+
+static void make_tls(struct options *o)
+{
+    cio_tls_options options = {.certificate = o->certificate,
+                               .handshake_timeout = o->server.head_timeout_s,
+                               .shutdown_timeout = 5};
+    if (!o->certificate.file && o->certificate.key_file)
+        refuse("a key without a certificate", o->certificate.key_file);
+    if (!o->certificate.file)
+        return;
+    int rc = cio_tls_server_context(&o->tls, &options);
+    if (rc == CIO_ETLS)
+        refuse(cio_tls_why(NULL), o->certificate.file);
+    if (rc < 0)
+        refuse(cio_strerror(rc), o->certificate.file);
 }
 
 int main(int argc, char **argv)
@@ -187,11 +213,13 @@ int main(int argc, char **argv)
             refuse(strerror(-rc), o.log);
         o.server.log = &log;
     }
+    make_tls(&o);
     http_server_init(&o.server);
     rc = cio_run(files_main, &o);
     if (o.server.log)
         http_log_close(o.server.log);
     http_files_free(&o.server.files);
+    cio_tls_context_free(o.tls);
     if (rc < 0)
         fprintf(stderr, "http_files: %s\n", cio_strerror(rc));
     return rc < 0;

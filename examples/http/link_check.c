@@ -44,8 +44,8 @@ struct check {
     double timeout_s;
     bool external, quiet;
     struct http_url site;
-    cio_connect_options plain;
-    const cio_connect_options *tls;
+    cio_tls_options trust; /* if it is not the usual one */
+    cio_tls_context *tls;
     cio_queue todo;
     struct page *first, **end;
     struct page *buckets[BUCKETS];
@@ -178,7 +178,6 @@ static int visit(struct check *check, struct page *page, char *body)
     http_url_resolve(&url, NULL, http_text(page->url));
     struct http_fetch fetch = {.url = &url,
                                .head_only = page->external,
-                               .plain = &check->plain,
                                .tls = check->tls,
                                .body = body,
                                .room = check->bytes_most};
@@ -295,6 +294,8 @@ static const char usage_text[] =
     "  --timeout S       seconds for each request (10)\n"
     "  --max-links N     look at so many links at most (10000)\n"
     "  --max-bytes N     and read so many bytes of a page (1000000)\n"
+    "  --cacert FILE     trust the authorities in this file (PEM) and no others\n"
+    "  --insecure        take any certificate: who is in the way can say what he likes\n"
     "  --quiet           no progress\n"
     "  --help            this text\n"
     "\n"
@@ -333,6 +334,8 @@ static void parse_options(struct check *check, int argc, char **argv)
                                           {"timeout", required_argument, NULL, 't'},
                                           {"max-links", required_argument, NULL, 'l'},
                                           {"max-bytes", required_argument, NULL, 'b'},
+                                          {"cacert", required_argument, NULL, 'a'},
+                                          {"insecure", no_argument, NULL, 'i'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -350,6 +353,8 @@ static void parse_options(struct check *check, int argc, char **argv)
         case 'b':
             check->bytes_most = (size_t)parse_number("bad number of bytes", optarg, 1, 1 << 30);
             break;
+        case 'a': check->trust.ca_file = optarg; break;
+        case 'i': check->trust.verify = CIO_TLS_VERIFY_NONE; break;
         case 'q': check->quiet = true; break;
         case 'h': fputs(usage_text, stdout); exit(0);
         default: fputs("link_check: --help lists the options\n", stderr); exit(2);
@@ -364,6 +369,19 @@ static void parse_options(struct check *check, int argc, char **argv)
         refuse("not a URL of HTTP", check->start);
 }
 
+/* The system's authorities, unless something else is wanted. */
+static void make_trust(struct check *check)
+{
+    check->tls = CIO_TLS_CLIENT;
+    if (!check->trust.ca_file && check->trust.verify == CIO_TLS_VERIFY_USUAL)
+        return;
+    int rc = cio_tls_client_context(&check->tls, &check->trust);
+    if (rc == CIO_ETLS)
+        refuse(cio_tls_why(NULL), check->trust.ca_file ? check->trust.ca_file : "");
+    if (rc < 0)
+        refuse(cio_strerror(rc), "TLS");
+}
+
 int main(int argc, char **argv)
 {
     static struct check check = {.concurrency = 10,
@@ -373,12 +391,14 @@ int main(int argc, char **argv)
                                  .timeout_s = 10};
     check.end = &check.first;
     parse_options(&check, argc, argv);
+    make_trust(&check);
     int rc = cio_queue_init(&check.todo, CIO_UNBOUNDED, sizeof(struct page *));
     if (rc == 0)
         rc = cio_run(check_main, &check);
     cio_queue_destroy(&check.todo);
     report(&check);
     free_pages(&check);
+    cio_tls_context_free(check.tls);
     if (rc == -EINTR)
         return 130;
     if (rc < 0)

@@ -9,9 +9,8 @@
 
 struct http_fetch {
     const struct http_url *url;
-    bool head_only;                   /* HEAD: no body is wanted */
-    const cio_connect_options *plain; /* how to connect, without and with TLS */
-    const cio_connect_options *tls;
+    bool head_only;             /* HEAD: no body is wanted */
+    const cio_tls_context *tls; /* for "https": CIO_TLS_CLIENT, or one of another trust */
     char *body; /* where the body goes; one that is larger is cut off, as HTML can be */
     size_t room;
     size_t size; /* of it, as far as it was read */
