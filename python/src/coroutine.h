@@ -1,8 +1,8 @@
 /*
  * Coroutines written in C: what the loop's coroutine methods return. A coroutine is a state
  * machine: its step function runs until it is done or has to wait for something awaitable, and is
- * called again when that is over. To Python it is a coroutine (collections.abc.Coroutine), begun only when
- * it is awaited; no frame of Python is between a task and its step.
+ * called again when that is over. To Python it is a coroutine (collections.abc.Coroutine), begun
+ * only when it is awaited; no frame of Python is between a task and its step.
  *
  *     static enum py__step sleepy(struct py__coroutine *self, PyObject *sent, PyObject **ret)
  *     {

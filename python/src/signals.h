@@ -1,8 +1,8 @@
 /*
  * Signals. Python's own handler of a signal writes its number to a descriptor; while the loop runs
  * in the main thread, or has handlers, that is one end of a pair of sockets whose other end the
- * loop watches. So no signal finds the loop asleep for long, and it is also how add_signal_handler()'s
- * handlers are called.
+ * loop watches. So no signal finds the loop asleep for long, and it is also how the handlers of
+ * add_signal_handler() are called.
  */
 #ifndef PY_SIGNALS_H
 #define PY_SIGNALS_H

@@ -76,12 +76,24 @@ static enum py__step receive_step(struct py__coroutine *self, PyObject *sent, Py
     return after_call(self, state, rc, data, ret);
 }
 
+/* With the words of the module socket. */
+static int take_buffer(struct py__sock *state)
+{
+    PyObject *object = state->arguments[0];
+    if (PyObject_GetBuffer(object, &state->buffer, PyBUF_WRITABLE) == 0)
+        return 0;
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError,
+                 "recv_into() argument 1 must be read-write bytes-like object, not %.50s",
+                 Py_TYPE(object)->tp_name);
+    return -1;
+}
+
 static enum py__step receive_into_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
 {
     struct py__sock *state = py__coroutine_state(self);
     if (self->at++ == 0) {
-        if (py__sock_check(self, state) < 0 ||
-            PyObject_GetBuffer(state->arguments[0], &state->buffer, PyBUF_WRITABLE) < 0)
+        if (py__sock_check(self, state) < 0 || take_buffer(state) < 0)
             return PY__RAISE;
     } else if (!py__sock_resume(state, sent)) {
         return PY__RAISE;
