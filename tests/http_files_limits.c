@@ -314,6 +314,50 @@ TEST(connections_are_bounded)
     site_stop(&site);
 }
 
+static long resident_bytes(pid_t pid)
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Who begins a request and dawdles, and who asks for much and does not read, costs little. */
+TEST(slow_and_deaf_clients_take_little_memory)
+{
+    enum { CLIENTS = 400, BYTES_MOST = 100 * 1024 };
+    static int fds[CLIENTS + 1];
+    struct site site;
+    if (test_is_slow())
+        test_skip("sanitizers keep what was freed");
+    make_huge_file();
+    serve(&site, ARGUMENTS(NULL));
+    for (int i = 0; i <= CLIENTS; i++) {
+        fds[i] = net_connect_blocking(&site.address);
+        net_small_buffers(fds[i]);
+    }
+    long before = resident_bytes(site.server.pid);
+    for (int i = 0; i < CLIENTS; i++)
+        say(fds[i], i % 2 ? "GET / HTTP/1.1\r\nHost: h\r\nX: aaaaaaaaaaaaaaaaaaaaaaaa"
+                          : "GET /huge HTTP/1.1\r\nHost: h\r\n\r\n" GET GET);
+    for (int i = 0; i < CLIENTS; i += 2) {
+        char head[17];
+        assert_int_equal(net_read(fds[i], head, sizeof head), sizeof head);
+    }
+    say(fds[CLIENTS], GET_LAST);
+    program_assert_contains(read_to_end(fds[CLIENTS]), "<p>home</p>"); /* others are served */
+    long each = (resident_bytes(site.server.pid) - before) / CLIENTS;
+    if (each > BYTES_MOST)
+        fail_msg("%ld bytes for each client", each);
+    for (int i = 0; i <= CLIENTS; i++)
+        close(fds[i]);
+    site_stop(&site);
+}
+
 /* ---- the end ---- */
 
 TEST(sigterm_lets_an_answer_finish)
