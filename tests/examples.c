@@ -1,109 +1,15 @@
 /* The programs of examples/: each is run as a user runs it, and says and returns what it should. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net.h"
+#include "program.h"
 #include "test.h"
-
-enum { MAX_ARGUMENTS = 12, CANNOT_EXEC = 126 };
-
-struct program {
-    pid_t pid;
-    int out, err; /* where its output can be read, -1 if not */
-    int exit_code;
-    char out_text[16384], err_text[16384];
-};
-
-static _Noreturn void be_program(const char *name, const char *const *arguments, int out, int err)
-{
-#ifdef CIO_EXAMPLES_DIR
-    char path[1024];
-    const char *argv[MAX_ARGUMENTS + 2] = {name};
-    for (int i = 0; i < MAX_ARGUMENTS && arguments[i]; i++)
-        argv[i + 1] = arguments[i];
-    snprintf(path, sizeof path, "%s/%s", CIO_EXAMPLES_DIR, name);
-    signal(SIGINT, SIG_DFL);
-    dup2(out, STDOUT_FILENO);
-    dup2(err, STDERR_FILENO);
-    execv(path, (char *const *)argv);
-    _exit(errno == ENOEXEC ? CANNOT_EXEC : 127);
-#else
-    (void)name, (void)arguments, (void)out, (void)err;
-    _exit(127);
-#endif
-}
-
-/* Starts an example. err < 0: its stderr goes into a pipe too. */
-static void start(struct program *p, int err, const char *name, const char *const *arguments)
-{
-#ifndef CIO_EXAMPLES_DIR
-    test_skip("built without the examples");
-#endif
-    int out_pipe[2], err_pipe[2];
-    memset(p, 0, sizeof *p);
-    assert_int_equal(pipe2(out_pipe, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(err_pipe, O_CLOEXEC), 0);
-    p->pid = fork();
-    assert_true(p->pid >= 0);
-    if (p->pid == 0)
-        be_program(name, arguments, out_pipe[1], err < 0 ? err_pipe[1] : err);
-    close(out_pipe[1]);
-    close(err_pipe[1]);
-    p->out = out_pipe[0];
-    p->err = err_pipe[0];
-}
-
-/* Appends what can be read to text until `until` is in it or the end is reached. */
-static void read_text(int fd, char *text, size_t room, const char *until)
-{
-    size_t used = strlen(text);
-    while (used + 1 < room && !(until && strstr(text, until))) {
-        ssize_t n = read(fd, text + used, room - used - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-        text[used] = '\0';
-    }
-}
-
-static void finish(struct program *p)
-{
-    int status = -1;
-    read_text(p->out, p->out_text, sizeof p->out_text, NULL);
-    read_text(p->err, p->err_text, sizeof p->err_text, NULL);
-    close(p->out);
-    close(p->err);
-    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
-    if (WIFSIGNALED(status))
-        fail_msg("killed by signal %d; stderr: %s", WTERMSIG(status), p->err_text);
-    p->exit_code = WEXITSTATUS(status);
-    if (p->exit_code == CANNOT_EXEC)
-        test_skip("the examples are not for this machine");
-    assert_int_not_equal(p->exit_code, 127);
-}
-
-#define ARGUMENTS(...) ((const char *const[MAX_ARGUMENTS + 1]){__VA_ARGS__})
-
-static void run(struct program *p, const char *name, const char *const *arguments)
-{
-    start(p, -1, name, arguments);
-    finish(p);
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("no \"%s\" in:\n%s", part, text);
-}
 
 /* ---- demo ---- */
 
@@ -143,7 +49,7 @@ static void assert_good(const struct program *p, unsigned long connections)
 TEST(demo_counts_its_requests)
 {
     struct program p;
-    run(&p, "demo", ARGUMENTS("--connections", "50", "--messages", "20"));
+    program_run(&p, "demo", ARGUMENTS("--connections", "50", "--messages", "20"));
     assert_good(&p, 50);
     assert_int_equal(summary_of(&p).requests, 50 * 20);
     assert_string_equal(p.err_text, ""); /* no progress line where there is no terminal */
@@ -154,7 +60,8 @@ TEST(demo_with_messages_of_every_size)
     const char *sizes[] = {"1", "1023", "1024", "1025", "65536"};
     for (int i = 0; i < 5; i++) {
         struct program p;
-        run(&p, "demo", ARGUMENTS("--connections", "4", "--messages", "10", "--size", sizes[i]));
+        program_run(&p, "demo",
+                    ARGUMENTS("--connections", "4", "--messages", "10", "--size", sizes[i]));
         assert_good(&p, 4);
         assert_int_equal(summary_of(&p).requests, 40);
     }
@@ -163,7 +70,7 @@ TEST(demo_with_messages_of_every_size)
 TEST(demo_for_some_time)
 {
     struct program p;
-    run(&p, "demo", ARGUMENTS("--connections", "10", "--seconds", "0.3"));
+    program_run(&p, "demo", ARGUMENTS("--connections", "10", "--seconds", "0.3"));
     assert_good(&p, 10);
 }
 
@@ -174,7 +81,7 @@ TEST(demo_with_many_connections)
     if (limit.rlim_max < 4100)
         test_skip("too few descriptors are allowed");
     struct program p;
-    run(&p, "demo", ARGUMENTS("--connections", "2000", "--messages", "3"));
+    program_run(&p, "demo", ARGUMENTS("--connections", "2000", "--messages", "3"));
     assert_good(&p, 2000);
     assert_int_equal(summary_of(&p).requests, 2000 * 3);
     assert_true(summary_of(&p).bytes_per_task > 0);
@@ -185,22 +92,22 @@ TEST(demo_takes_fewer_connections_where_descriptors_are_few)
     struct rlimit limit = {.rlim_cur = 60, .rlim_max = 100};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     struct program p;
-    run(&p, "demo", ARGUMENTS("--messages", "5"));
+    program_run(&p, "demo", ARGUMENTS("--messages", "5"));
     unsigned long connections = summary_of(&p).connections;
     assert_in_range(connections, 20, 49);
     assert_good(&p, connections);
     assert_int_equal(summary_of(&p).requests, connections * 5);
-    assert_contains(p.err_text, "only");
+    program_assert_contains(p.err_text, "only");
 }
 
 TEST(demo_interrupted_reports_what_was_done)
 {
     struct program p;
-    start(&p, -1, "demo", ARGUMENTS("--connections", "50", "--seconds", "600"));
-    read_text(p.out, p.out_text, sizeof p.out_text, "for 600 s");
+    program_start(&p, "demo", ARGUMENTS("--connections", "50", "--seconds", "600"));
+    program_read(&p, "for 600 s");
     usleep(200000);
     assert_int_equal(kill(p.pid, SIGINT), 0);
-    finish(&p);
+    program_finish(&p);
     assert_int_equal(p.exit_code, 130);
     struct summary s = summary_of(&p);
     assert_int_equal(s.connections, 50);
@@ -217,35 +124,28 @@ TEST(demo_shows_progress_on_a_terminal)
     assert_int_equal(unlockpt(terminal), 0);
     int device = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
     assert_true(device >= 0);
-    start(&p, device, "demo", ARGUMENTS("--connections", "20", "--seconds", "0.7"));
+    program_start_with(&p, device, "demo", ARGUMENTS("--connections", "20", "--seconds", "0.7"));
     close(device);
     char shown[16384] = "";
-    read_text(terminal, shown, sizeof shown, NULL);
+    for (ssize_t n, size = 0;
+         (n = read(terminal, shown + size, sizeof shown - 1 - (size_t)size)) > 0; size += n)
+        shown[size + n] = 0;
     close(terminal);
-    finish(&p);
+    program_finish(&p);
     assert_good(&p, 20);
-    assert_contains(shown, "\r");
-    assert_contains(shown, "20 connections");
-    assert_contains(shown, "requests");
+    program_assert_contains(shown, "\r");
+    program_assert_contains(shown, "20 connections");
+    program_assert_contains(shown, "requests");
 }
 
 TEST(demo_help)
 {
     struct program p;
-    run(&p, "demo", ARGUMENTS("--help"));
+    program_run(&p, "demo", ARGUMENTS("--help"));
     assert_int_equal(p.exit_code, 0);
     const char *options[] = {"--connections", "--messages", "--size", "--seconds", "--help"};
     for (int i = 0; i < 5; i++)
-        assert_contains(p.out_text, options[i]);
-}
-
-static void assert_refused(const char *name, const char *const *arguments)
-{
-    struct program p;
-    run(&p, name, arguments);
-    assert_int_equal(p.exit_code, 2);
-    assert_string_equal(p.out_text, "");
-    assert_contains(p.err_text, name);
+        program_assert_contains(p.out_text, options[i]);
 }
 
 TEST(demo_refuses_bad_options)
@@ -262,8 +162,8 @@ TEST(demo_refuses_bad_options)
         {"more", "words"},         {"--messages", NULL},
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        assert_refused("demo", ARGUMENTS(values[i][0], values[i][1]));
-    assert_refused("demo", ARGUMENTS("--messages", "5", "--seconds", "5"));
+        program_assert_refused("demo", ARGUMENTS(values[i][0], values[i][1]));
+    program_assert_refused("demo", ARGUMENTS("--messages", "5", "--seconds", "5"));
 }
 
 /* ---- The small ones ---- */
@@ -271,7 +171,7 @@ TEST(demo_refuses_bad_options)
 TEST(hello)
 {
     struct program p;
-    run(&p, "hello", ARGUMENTS(NULL));
+    program_run(&p, "hello", ARGUMENTS(NULL));
     assert_int_equal(p.exit_code, 0);
     assert_string_equal(p.err_text, "");
     assert_string_equal(p.out_text, "hello, fast\nhello, world\nhello, slow\n"
@@ -283,7 +183,7 @@ TEST(hello)
 TEST(countdown)
 {
     struct program p;
-    run(&p, "countdown", ARGUMENTS(NULL));
+    program_run(&p, "countdown", ARGUMENTS(NULL));
     assert_int_equal(p.exit_code, 0);
     assert_string_equal(p.err_text, "");
     assert_string_equal(p.out_text, "T-minus 2 (A)\nT-minus 3 (B)\n"
@@ -294,15 +194,15 @@ TEST(countdown)
 TEST(timeout)
 {
     struct program p;
-    run(&p, "timeout", ARGUMENTS(NULL));
+    program_run(&p, "timeout", ARGUMENTS(NULL));
     assert_int_equal(p.exit_code, 0);
     assert_string_equal(p.err_text, "");
-    assert_contains(p.out_text, "a call of 0.01 s within 1 s: success\n"
-                                "  (tidying up)\n"
-                                "a call of 60 s within 0.05 s: timed out\n"
-                                "a block within 0.1 s: ");
-    assert_contains(p.out_text, "timed out\na wait of 0.05 s: 0 of 1 task done\n"
-                                "the task itself: success\n");
+    program_assert_contains(p.out_text, "a call of 0.01 s within 1 s: success\n"
+                                        "  (tidying up)\n"
+                                        "a call of 60 s within 0.05 s: timed out\n"
+                                        "a block within 0.1 s: ");
+    program_assert_contains(p.out_text, "timed out\na wait of 0.05 s: 0 of 1 task done\n"
+                                        "the task itself: success\n");
 }
 
 /* Several clients at once, each byte checked, then ^C. */
@@ -312,10 +212,10 @@ TEST(tcp_echo)
     struct program p;
     int port = 0, fds[CLIENTS];
     static char sent[SIZE], got[SIZE];
-    start(&p, -1, "tcp_echo", ARGUMENTS("0"));
-    read_text(p.out, p.out_text, sizeof p.out_text, "\n");
+    program_start(&p, "tcp_echo", ARGUMENTS("0"));
+    program_read(&p, "\n");
     if (!p.out_text[0])
-        finish(&p); /* it did not start: says why, or skips */
+        program_finish(&p); /* it did not start: says why, or skips */
     assert_int_equal(sscanf(p.out_text, "listening on port %d", &port), 1);
 
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -333,11 +233,11 @@ TEST(tcp_echo)
     assert_int_equal(net_read(fds[0], got, 1), 0);
 
     assert_int_equal(kill(p.pid, SIGINT), 0); /* two are still connected */
-    finish(&p);
+    program_finish(&p);
     assert_int_equal(p.exit_code, 130);
     assert_string_equal(p.err_text, "");
-    assert_contains(p.out_text, "127.0.0.1:");
-    assert_contains(p.out_text, "interrupted\n");
+    program_assert_contains(p.out_text, "127.0.0.1:");
+    program_assert_contains(p.out_text, "interrupted\n");
     for (int i = 0; i < CLIENTS; i++)
         close(fds[i]);
 }
@@ -346,7 +246,7 @@ TEST(tcp_echo_refuses_bad_ports)
 {
     const char *bad[] = {NULL, "", "x", "-1", "65536", "80x"};
     for (int i = 0; i < 6; i++)
-        assert_refused("tcp_echo", ARGUMENTS(bad[i]));
+        program_assert_refused("tcp_echo", ARGUMENTS(bad[i]));
 }
 
 TEST(port_scan_finds_an_open_port)
@@ -359,41 +259,28 @@ TEST(port_scan_finds_an_open_port)
     snprintf(last, sizeof last, "%d", port + 20 > 65535 ? 65535 : port + 20);
     snprintf(line, sizeof line, "%d open\n", port);
     struct program p;
-    run(&p, "port_scan",
-        ARGUMENTS("--concurrency", "7", "--timeout", "5", "127.0.0.1", first, last));
+    program_run(&p, "port_scan",
+                ARGUMENTS("--concurrency", "7", "--timeout", "5", "127.0.0.1", first, last));
     assert_int_equal(p.exit_code, 0);
     assert_string_equal(p.err_text, "");
-    assert_contains(p.out_text, line);
-    assert_contains(p.out_text, " 0 failed\n");
+    program_assert_contains(p.out_text, line);
+    program_assert_contains(p.out_text, " 0 failed\n");
     cio_sock_close(listener);
 }
 
 TEST(port_scan_options)
 {
     struct program p;
-    run(&p, "port_scan", ARGUMENTS("--help"));
+    program_run(&p, "port_scan", ARGUMENTS("--help"));
     assert_int_equal(p.exit_code, 0);
-    assert_contains(p.out_text, "--concurrency");
-    assert_refused("port_scan", ARGUMENTS(NULL));
-    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1"));
-    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "9", "8"));
-    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "0", "8"));
-    assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1", "65536"));
-    assert_refused("port_scan", ARGUMENTS("--timeout", "nan", "127.0.0.1", "1", "2"));
-    assert_refused("port_scan", ARGUMENTS("--concurrency", "0", "127.0.0.1", "1", "2"));
-}
-
-/* The address that a server tells in its first line. */
-static struct sockaddr_in told_address(struct program *p)
-{
-    int port = 0;
-    read_text(p->out, p->out_text, sizeof p->out_text, "\n");
-    if (!p->out_text[0])
-        finish(p); /* it did not start: says why, or skips */
-    assert_int_equal(sscanf(p->out_text, "listening on port %d", &port), 1);
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    program_assert_contains(p.out_text, "--concurrency");
+    program_assert_refused("port_scan", ARGUMENTS(NULL));
+    program_assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1"));
+    program_assert_refused("port_scan", ARGUMENTS("127.0.0.1", "9", "8"));
+    program_assert_refused("port_scan", ARGUMENTS("127.0.0.1", "0", "8"));
+    program_assert_refused("port_scan", ARGUMENTS("127.0.0.1", "1", "65536"));
+    program_assert_refused("port_scan", ARGUMENTS("--timeout", "nan", "127.0.0.1", "1", "2"));
+    program_assert_refused("port_scan", ARGUMENTS("--concurrency", "0", "127.0.0.1", "1", "2"));
 }
 
 /* A client, the proxy and a server that sends back what it got; half closed on the way; then ^C. */
@@ -403,12 +290,13 @@ TEST(tcp_proxy)
     static char sent[SIZE], got[SIZE];
     struct program echo, proxy;
     char port[8];
-    start(&echo, -1, "tcp_echo", ARGUMENTS("0"));
-    struct sockaddr_in address = told_address(&echo);
+    program_start(&echo, "tcp_echo", ARGUMENTS("0"));
+    struct sockaddr_in address = program_address(&echo);
     snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
-    start(&proxy, -1, "tcp_proxy",
-          ARGUMENTS("--connections", "10", "--timeout", "15", "127.0.0.1", "0", "127.0.0.1", port));
-    address = told_address(&proxy);
+    program_start(
+        &proxy, "tcp_proxy",
+        ARGUMENTS("--connections", "10", "--timeout", "15", "127.0.0.1", "0", "127.0.0.1", port));
+    address = program_address(&proxy);
 
     for (uint32_t i = 0; i < 3; i++) {
         int fd = net_connect_blocking(&address);
@@ -423,26 +311,28 @@ TEST(tcp_proxy)
         close(fd);
     }
     assert_int_equal(kill(echo.pid, SIGINT), 0);
-    finish(&echo);
+    program_finish(&echo);
     int fd = net_connect_blocking(&address); /* now there is no server behind it */
     assert_int_equal(net_read(fd, got, 1), 0);
     close(fd);
     assert_int_equal(kill(proxy.pid, SIGINT), 0);
-    finish(&proxy);
+    program_finish(&proxy);
     assert_int_equal(proxy.exit_code, 130);
-    assert_contains(proxy.err_text, "cannot connect");
+    program_assert_contains(proxy.err_text, "cannot connect");
 }
 
 TEST(tcp_proxy_options)
 {
     struct program p;
-    run(&p, "tcp_proxy", ARGUMENTS("--help"));
+    program_run(&p, "tcp_proxy", ARGUMENTS("--help"));
     assert_int_equal(p.exit_code, 0);
-    assert_contains(p.out_text, "--connections");
-    assert_refused("tcp_proxy", ARGUMENTS(NULL));
-    assert_refused("tcp_proxy", ARGUMENTS("127.0.0.1", "0", "127.0.0.1"));
-    assert_refused("tcp_proxy", ARGUMENTS("--timeout", "0", "127.0.0.1", "0", "127.0.0.1", "1"));
-    assert_refused("tcp_proxy", ARGUMENTS("--nonsense", "127.0.0.1", "0", "127.0.0.1", "1"));
+    program_assert_contains(p.out_text, "--connections");
+    program_assert_refused("tcp_proxy", ARGUMENTS(NULL));
+    program_assert_refused("tcp_proxy", ARGUMENTS("127.0.0.1", "0", "127.0.0.1"));
+    program_assert_refused("tcp_proxy",
+                           ARGUMENTS("--timeout", "0", "127.0.0.1", "0", "127.0.0.1", "1"));
+    program_assert_refused("tcp_proxy",
+                           ARGUMENTS("--nonsense", "127.0.0.1", "0", "127.0.0.1", "1"));
 }
 
 static void expect_line(int fd, const char *line)
@@ -465,8 +355,8 @@ TEST(chat)
 {
     struct program p;
     char c;
-    start(&p, -1, "chat", ARGUMENTS("0"));
-    struct sockaddr_in address = told_address(&p);
+    program_start(&p, "chat", ARGUMENTS("0"));
+    struct sockaddr_in address = program_address(&p);
     int ann = join_chat(&address, "ann\r\n");
     expect_line(ann, "* ann is here\n");
     int bob = join_chat(&address, "ann\n"); /* taken */
@@ -489,7 +379,7 @@ TEST(chat)
     expect_line(ann, "* goodbye\n");
     assert_int_equal(net_read(ann, &c, 1), 0);
     close(ann);
-    finish(&p);
+    program_finish(&p);
     assert_int_equal(p.exit_code, 130);
     assert_string_equal(p.err_text, "");
 }
@@ -497,9 +387,9 @@ TEST(chat)
 TEST(chat_options)
 {
     struct program p;
-    run(&p, "chat", ARGUMENTS("--help"));
+    program_run(&p, "chat", ARGUMENTS("--help"));
     assert_int_equal(p.exit_code, 0);
-    assert_contains(p.out_text, "usage: chat");
-    assert_refused("chat", ARGUMENTS(NULL));
-    assert_refused("chat", ARGUMENTS("no port"));
+    program_assert_contains(p.out_text, "usage: chat");
+    program_assert_refused("chat", ARGUMENTS(NULL));
+    program_assert_refused("chat", ARGUMENTS("no port"));
 }

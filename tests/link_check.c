@@ -173,7 +173,7 @@ TEST(answers_of_all_kinds)
     int listener = net_listen(&address, 20);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(address.sin_port));
     pid_t server = serve_answers(listener);
-    program_run(&p, "link_check", ARGUMENTS("--timeout", "1", url));
+    program_run(&p, "link_check", ARGUMENTS("--timeout", test_is_slow() ? "12" : "3", url));
     kill(server, SIGKILL);
     assert_int_equal(p.exit_code, 1);
     static const char *const broken[] = {

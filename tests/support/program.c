@@ -29,7 +29,8 @@ static _Noreturn void become(const char *path, const char *name, const char *con
     _exit(errno == ENOEXEC ? CANNOT_EXEC : NOT_THERE);
 }
 
-static void start(struct program *p, const char *path, const char *name,
+/* err < 0: it is kept like the output. */
+static void start(struct program *p, int err, const char *path, const char *name,
                   const char *const *arguments)
 {
     int out_pipe[2], err_pipe[2];
@@ -39,7 +40,7 @@ static void start(struct program *p, const char *path, const char *name,
     p->pid = fork();
     assert_true(p->pid >= 0);
     if (p->pid == 0)
-        become(path, name, arguments, out_pipe[1], err_pipe[1]);
+        become(path, name, arguments, out_pipe[1], err < 0 ? err_pipe[1] : err);
     close(out_pipe[1]);
     close(err_pipe[1]);
     p->out = out_pipe[0];
@@ -48,20 +49,25 @@ static void start(struct program *p, const char *path, const char *name,
 
 void program_start(struct program *p, const char *name, const char *const *arguments)
 {
+    program_start_with(p, -1, name, arguments);
+}
+
+void program_start_with(struct program *p, int err, const char *name, const char *const *arguments)
+{
 #ifdef CIO_EXAMPLES_DIR
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", CIO_EXAMPLES_DIR, name);
-    start(p, path, name, arguments);
+    start(p, err, path, name, arguments);
     p->is_example = true;
 #else
-    (void)p, (void)name, (void)arguments;
+    (void)p, (void)err, (void)name, (void)arguments;
     test_skip("built without the examples");
 #endif
 }
 
 void program_start_client(struct program *p, const char *name, const char *const *arguments)
 {
-    start(p, name, name, arguments);
+    start(p, -1, name, name, arguments);
 }
 
 static void read_text(int fd, char *text, size_t room, const char *until)

@@ -27,6 +27,9 @@ struct program {
  */
 void program_start(struct program *p, const char *name, const char *const *arguments);
 
+/* The same; its errors go to a descriptor of the caller's. */
+void program_start_with(struct program *p, int err, const char *name, const char *const *arguments);
+
 /* Starts a program of the system's. The test ends as skipped when it ends, if there is none. */
 void program_start_client(struct program *p, const char *name, const char *const *arguments);
 
