@@ -50,6 +50,8 @@ enum {
     {#n " " #bytes " " #flight, ECHO, B_CIO | B_UV | B_HAND, \
      {{"cpu", mode "-" #n "x" #bytes "-in-flight-" #flight, "us"}}, mode}
 
+#define TLS_CELL(args, row) {args, TLS, B_CIO | B_GO | B_HAND, {{"cpu", row, "us"}}}
+
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
     {"switch 1", PLAIN, B_ALL | B_GO, NS("switch-1")},
@@ -149,6 +151,14 @@ const struct bench benches[] = {
     HTTP_CELL(50, 1024),
     HTTP_CELL(1000, 1024),
     HTTP_CELL(10, 1048576),
+#if BENCH_TLS
+    TLS_CELL("full 1 1", "tls-handshake"),
+    TLS_CELL("resumed 1 1", "tls-resumed"),
+    TLS_CELL("echo 50 64", "tls-echo-50x64"),
+    TLS_CELL("echo 50 1024", "tls-echo-50x1024"),
+    TLS_CELL("echo 50 16384", "tls-echo-50x16384"),
+    TLS_CELL("echo 4 131072", "tls-echo-4x131072"),
+#endif
 
     /* Bytes of this process for each idle connection: without a task, and with one. */
     {"idle-transports 9000", PLAIN, B_CIO, {{"resident", "idle-transports-9000", "B"}}},

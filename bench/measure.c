@@ -103,7 +103,7 @@ static void measure_server(const struct bench *b, enum subject s, const struct o
     }
     snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
              b->args, load_more);
-    if (run_start(&load, "bench_load", args, LOAD_CPU) < 0)
+    if (run_start(&load, b->kind == TLS ? "bench_tls_load" : "bench_load", args, LOAD_CPU) < 0)
         fail(out, strerror(errno));
     else
         collect(&load, b, out);
@@ -139,6 +139,8 @@ void measure(const struct bench *b, enum subject s, const struct options *o, str
         measure_server(b, s, o, s == CIO && b->cio_mode ? b->cio_mode : "echo", "", out);
     else if (b->kind == HTTP)
         measure_http(b, s, o, out);
+    else if (b->kind == TLS)
+        measure_server(b, s, o, "echo-tls", "", out);
     else
         measure_plain(b, s, out);
 }

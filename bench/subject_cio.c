@@ -154,6 +154,9 @@ int main(int argc, char **argv)
         {"queue-nowait", bench_queue_nowait},
         {"echo-stream", bench_echo_stream},
         {"echo-protocol", bench_echo_protocol},
+#if BENCH_TLS
+        {"echo-tls", bench_echo_tls},
+#endif
         {"idle-transports", bench_idle_transports},
         {"idle-streams", bench_idle_streams},
         {NULL, NULL},

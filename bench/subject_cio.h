@@ -46,6 +46,8 @@ void bench_echo_stream(long n);
 void bench_echo_protocol(long n);
 void bench_idle_transports(long n);
 void bench_idle_streams(long n);
+/* cio_tls.c */
+void bench_echo_tls(long n);
 
 /* cio_http.c */
 void bench_http(const char *directory);

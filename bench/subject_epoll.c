@@ -205,6 +205,9 @@ int main(int argc, char **argv)
         {"lookup-number", bench_lookup_number},
         {"lookup-name", bench_lookup_name},
         {"echo", bench_echo},
+#if BENCH_TLS
+        {"echo-tls", bench_echo_tls},
+#endif
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);

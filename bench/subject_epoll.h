@@ -7,5 +7,7 @@ void bench_switch_deep(long n);
 /* hand_names.c */
 void bench_lookup_number(long n);
 void bench_lookup_name(long n);
+/* hand_tls.c */
+void bench_echo_tls(long n);
 
 #endif

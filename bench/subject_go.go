@@ -3,7 +3,13 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -153,6 +159,42 @@ func serveFiles(directory string) {
 	fail(http.Serve(listener, http.FileServer(http.Dir(directory))).Error())
 }
 
+func mustNot(err error) {
+	if err != nil {
+		fail(err.Error())
+	}
+}
+
+// The echo server over TLS, a goroutine for each connection.
+func echoTLS(int) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	mustNot(err)
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	mustNot(err)
+	config := tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &config)
+	mustNot(err)
+	fmt.Printf("port %d\n", listener.Addr().(*net.TCPAddr).Port)
+	for {
+		c, err := listener.Accept()
+		mustNot(err)
+		go func() {
+			defer c.Close()
+			buffer := make([]byte, 16384)
+			for {
+				n, err := c.Read(buffer)
+				if err != nil {
+					return
+				}
+				if _, err := c.Write(buffer[:n]); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
 func main() {
 	modes := map[string]func(int){
 		"queue":         queuePingpong,
@@ -162,6 +204,7 @@ func main() {
 		"switch":        hop,
 		"lookup-number": lookupNumber,
 		"lookup-name":   lookupName,
+		"echo-tls":      echoTLS,
 	}
 	runtime.GOMAXPROCS(1)
 	if len(os.Args) == 3 && os.Args[1] == "http" {
