@@ -24,8 +24,10 @@ static inline int cio__call_look_up(struct cio__call *call, int fd, enum cio__di
     call->loop = cio__running;
     call->direction = direction;
     call->file = cio__file_get(call->loop, fd);
-    if (unlikely(!call->file))
+    if (unlikely(!call->file)) {
+        call->generation = 0; /* of no use: gcc does not see that the call has failed */
         return cio__file_missing(call->loop, fd);
+    }
     call->generation = call->file->generation;
     return 0;
 }
