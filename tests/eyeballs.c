@@ -41,13 +41,14 @@ static int note_connect(struct cio__os *os, int fd, const struct sockaddr *addre
     return fake.real->connect(os, fd, address, size);
 }
 
+static int64_t answer_ns; /* how long the network takes */
+
 /* Loopback takes a moment: before time goes by, what is under way has arrived. */
 static int patient_poll(struct cio__os *os, int64_t timeout_ns, struct cio__event *events, int n)
 {
     int64_t patience_ns = timeout_ns == CIO__WAIT_FOREVER ? CIO__WAIT_FOREVER : 100 * MS;
     int got = fake.real->poll(os, timeout_ns ? patience_ns : 0, events, n);
-    if (got == 0)
-        fake.now_ns += timeout_ns;
+    fake.now_ns += got == 0 ? timeout_ns : answer_ns;
     return got;
 }
 
@@ -151,6 +152,17 @@ TEST(first_success_ends_it)
     assert_string_equal(tried_with("127.0.0.1 127.0.0.2", defaults, 0), "0:127.0.0.1");
     cio_connect_options at_once = {.happy_eyeballs_delay = 1e-9};
     assert_string_equal(tried_with("127.0.0.2 127.0.0.1", at_once, 0), "0:127.0.0.2");
+    places_close();
+}
+
+TEST(delay_begins_anew_after_a_late_failure)
+{
+    place_refuse("127.0.0.1");
+    place_hang("127.0.0.2");
+    place_listen("127.0.0.3");
+    answer_ns = 100 * MS;
+    assert_string_equal(tried_with("127.0.0.1 127.0.0.2 127.0.0.3", defaults, 0),
+                        "0:127.0.0.1 100:127.0.0.2 350:127.0.0.3");
     places_close();
 }
 

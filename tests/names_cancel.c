@@ -127,6 +127,7 @@ TEST(canceled_in_the_queue)
 /* Before it has begun to wait; then nothing is looked up. */
 static int cancel_early(void *arg)
 {
+    int threads = count_threads();
     (void)arg;
     for (int i = 0; i < 2; i++) {
         cio_cancel(cio_current_task());
@@ -134,6 +135,7 @@ static int cancel_early(void *arg)
         cio_uncancel(cio_current_task());
     }
     assert_int_equal(resolver_count(&resolver.running) + resolver_count(&resolver.finished), 0);
+    assert_true(IS_TSAN || count_threads() == threads);
     return look_up("a.test");
 }
 
