@@ -12,9 +12,9 @@
 #include "os/memory.h"
 #include "tls/tls.h"
 
-#define RECORD ((size_t)16 * 1024 - 64) /* bytes: four of them, encrypted, fill a buffer */
-#define RECORD_MORE ((size_t)160)       /* what encryption may add to one */
-#define BUFFERS_A_CALL 4                /* sent before others have their turn */
+#define RECORD ((size_t)16 * 1024) /* bytes: as many as one may have */
+#define RECORD_MORE ((size_t)256)  /* what encryption may add to them */
+#define BUFFERS_A_CALL 4           /* sent before others have their turn */
 
 /* ---- the BIO ---- */
 
@@ -51,11 +51,28 @@ static int bio_read(BIO *bio, char *data, int size)
     return n == 0 ? 0 : -1;
 }
 
+/* A record that is alone goes out from where it is. Returns how many bytes of it did, or an error. */
+static ssize_t send_directly(struct cio__tls *tls, const char *data, int size)
+{
+    struct iovec record = {(void *)data, (size_t)size};
+    ssize_t sent = cio__socket_send(tls->channel, &record, 1);
+    if (sent == -EAGAIN)
+        return 0;
+    if (sent < 0)
+        tls->socket_rc = (int)sent;
+    return sent;
+}
+
 /* Takes all, unless much is unsent already. */
 static int bio_write(BIO *bio, const char *data, int size)
 {
     struct cio__tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
+    if (tls->alone && !tls->out) {
+        ssize_t sent = send_directly(tls, data, size);
+        if (sent != 0)
+            return (int)sent; /* the rest, if there is one, comes again */
+    }
     if (tls->out_end == CIO__BUFFER_SIZE && tls->out) {
         int rc = cio__tls_flush(tls);
         if (rc == -EAGAIN)
@@ -220,7 +237,9 @@ static ssize_t send_record(struct cio__tls *tls, const struct cursor *at)
         data = gathered;
     }
     cio__tls_forget_errors();
+    tls->alone = at->n == 1 ? size <= RECORD : size < RECORD;
     int ret = SSL_write_ex(tls->ssl, data, size < RECORD ? size : RECORD, &written);
+    tls->alone = false;
     if (gathered)
         cio__buffer_give(tls->channel->loop, gathered);
     if (likely(ret == 1))

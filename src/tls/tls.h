@@ -63,6 +63,7 @@ struct cio__tls {
     uint8_t state; /* enum cio__tls_state */
     bool more;     /* OpenSSL may have bytes that it has read already */
     bool eof;      /* the socket has ended */
+    bool alone;    /* a record is being written behind which there is none */
     int socket_rc; /* what the socket, or our memory, said to the BIO */
     int rc;        /* the first failure */
 
