@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,34 +21,22 @@ struct proxy {
     const char *host, *port;
     size_t connections;
     double timeout;
+    bool copy;
 };
 
 struct direction {
     cio_stream *from, *to;
     double timeout;
+    bool copy;
 };
 
-/* No byte is copied: what was received is sent from where it lies. */
+/* Much at a time is moved by the kernel, past this program. */
 static int pass_on(void *arg)
 {
-    struct direction *d = arg;
-    const void *data;
-    ssize_t n;
-    do {
-        cio_timeout idle;
-        int rc = cio_timeout_enter(&idle, d->timeout);
-        if (rc < 0)
-            return rc;
-        n = cio_peek(d->from, 1, &data);
-        if (n > 0 && (rc = cio_write(d->to, data, (size_t)n)) < 0)
-            n = rc;
-        else if (n > 0)
-            cio_consume(d->from, (size_t)n);
-        rc = cio_timeout_exit(&idle, n < 0 ? (int)n : 0);
-        if (rc < 0)
-            return rc;
-    } while (n > 0);
-    return cio_write_eof(d->to);
+    const struct direction *d = arg;
+    const cio_relay_options options = {.idle = d->timeout, .copy = d->copy};
+    int64_t rc = cio_relay(d->from, d->to, &options);
+    return rc < 0 ? (int)rc : 0;
 }
 
 static int serve(cio_stream *client, void *arg)
@@ -60,7 +49,8 @@ static int serve(cio_stream *client, void *arg)
                 cio_strerror(rc));
         return 0;
     }
-    struct direction there = {client, server, p->timeout}, back = {server, client, p->timeout};
+    struct direction there = {client, server, p->timeout, p->copy};
+    struct direction back = {server, client, p->timeout, p->copy};
     cio_group g;
     cio_group_enter(&g);
     cio_group_start(&g, pass_on, &there);
@@ -99,7 +89,8 @@ static int usage(FILE *f, int exit_code)
     fprintf(f, "usage: tcp_proxy [OPTIONS] LISTEN_HOST LISTEN_PORT HOST PORT\n"
                "Passes connections on. Port 0 is a free one.\n"
                "  --connections N   at most so many at once (default 1000)\n"
-               "  --timeout S       end those that are idle for so many seconds (default 300)\n");
+               "  --timeout S       end those that are idle for so many seconds (default 300)\n"
+               "  --copy            through this program's memory, not by the kernel alone\n");
     return exit_code;
 }
 
@@ -107,6 +98,7 @@ int main(int argc, char **argv)
 {
     static const struct option names[] = {{"connections", required_argument, NULL, 'c'},
                                           {"timeout", required_argument, NULL, 't'},
+                                          {"copy", no_argument, NULL, 'C'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     struct proxy p = {.connections = 1000, .timeout = 300};
@@ -118,6 +110,8 @@ int main(int argc, char **argv)
             p.connections = strtoul(optarg, NULL, 10);
         else if (c == 't')
             p.timeout = strtod(optarg, NULL);
+        else if (c == 'C')
+            p.copy = true;
         else
             return usage(stderr, 2);
     }

@@ -18,6 +18,7 @@
 #include <cio/memory.h>
 #include <cio/names.h>
 #include <cio/queue.h>
+#include <cio/relay.h>
 #include <cio/runner.h>
 #include <cio/sendfile.h>
 #include <cio/server.h>

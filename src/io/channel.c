@@ -103,6 +103,23 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
     return sent;
 }
 
+/* Whether the kernel may move bytes past us in that direction now. */
+static int may_move(const struct cio__channel *channel, enum cio__direction direction)
+{
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    if (channel->layer)
+        return -EOPNOTSUPP;
+    return cio__file_may(channel->file, direction) ? 0 : -EAGAIN;
+}
+
+static ssize_t note_moved(struct cio__channel *channel, enum cio__direction direction, ssize_t n)
+{
+    if (n == -EAGAIN)
+        cio__file_would_block(channel->file, direction);
+    return n;
+}
+
 /*
  * A short count may be the file's end, after which no change of the socket's would be told: so only
  * -EAGAIN says that it is full.
@@ -110,16 +127,29 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
 ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t offset, size_t size)
 {
     struct cio__os *os = channel->loop->os;
-    if (!cio__channel_is_open(channel))
-        return -EBADF;
-    if (channel->layer)
-        return -EOPNOTSUPP;
-    if (!(channel->file->ready & CIO__WRITABLE))
-        return -EAGAIN;
-    ssize_t sent = os->ops->send_file(os, channel->file->fd, file, offset, size);
-    if (sent == -EAGAIN)
-        channel->file->ready &= (uint8_t)~CIO__WRITABLE;
-    return sent;
+    int rc = may_move(channel, CIO__WRITE);
+    if (rc < 0)
+        return rc;
+    return note_moved(channel, CIO__WRITE,
+                      os->ops->send_file(os, channel->file->fd, file, offset, size));
+}
+
+ssize_t cio__socket_send_pipe(struct cio__channel *channel, int pipe, size_t size)
+{
+    struct cio__os *os = channel->loop->os;
+    int rc = may_move(channel, CIO__WRITE);
+    if (rc < 0)
+        return rc;
+    return note_moved(channel, CIO__WRITE, os->ops->pipe_out(os, pipe, channel->file->fd, size));
+}
+
+ssize_t cio__socket_receive_pipe(struct cio__channel *channel, int pipe, size_t size)
+{
+    struct cio__os *os = channel->loop->os;
+    int rc = may_move(channel, CIO__READ);
+    if (rc < 0)
+        return rc;
+    return note_moved(channel, CIO__READ, os->ops->pipe_in(os, channel->file->fd, pipe, size));
 }
 
 int cio__channel_shut_writing(struct cio__channel *channel)

@@ -77,6 +77,10 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
  */
 ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t offset, size_t size);
 
+/* The same from a pipe, and to one. 0 from a socket: the end. */
+ssize_t cio__socket_send_pipe(struct cio__channel *channel, int pipe, size_t size);
+ssize_t cio__socket_receive_pipe(struct cio__channel *channel, int pipe, size_t size);
+
 int cio__channel_shut_writing(struct cio__channel *channel);
 
 /* As a layer's part: without one there is nothing to tell. */

@@ -1,6 +1,8 @@
 /* What floor 3 keeps for a loop. */
 #include "io/io.h"
 
+#include "io/pipes.h"
+
 #include <cio/debug.h>
 
 #include "loop/debug.h"
@@ -22,6 +24,7 @@ static void close_io(cio_loop *loop)
         cio__free(buffer);
     }
     cio__free(io->batch);
+    cio__pipes_close(io);
     cio__free(io);
     loop->io = NULL;
     loop->close_io = NULL;

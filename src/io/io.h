@@ -17,11 +17,16 @@ struct cio__open {
     void (*drop)(struct cio__open *open); /* the loop closes: gives everything back */
 };
 
+#define CIO__IDLE_PIPES 4
+
 struct cio__io {
     cio_loop *loop;
     cio_ring open;
     void *buffers; /* idle ones, each beginning with a pointer to the next */
     int n_buffers;
+    int pipes[CIO__IDLE_PIPES][2]; /* idle ones, see pipes.c */
+    int n_pipes;
+    int pipes_in_use;
     struct cio__batch *batch; /* an idle one, see datagram_receive.c */
 };
 

@@ -50,6 +50,7 @@ static void drop(struct cio__open *open)
         cio__open_forgotten(s->channel.loop, open, "stream was never closed");
     s->closing = true;
     s->users = 0; /* the tasks that are inside will never run again */
+    s->reader = NULL;
     finish_close(s, CIO_ECLOSED);
 }
 
@@ -137,7 +138,8 @@ static void finish_close(cio_stream *s, int rc)
     cio_handle_cancel(&s->timer);
     cio__queue_close(&s->out, CIO_ECLOSED);
     cio__stream_wake_writers(s);
-    cio__stream_drop_input(s);
+    if (!s->reader)
+        cio__stream_drop_input(s); /* else the call does it when it leaves */
     cio__channel_close(&s->channel);
     cio__open_end(s->channel.loop, &s->open);
     if (s->closer) {

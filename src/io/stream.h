@@ -82,6 +82,23 @@ static inline int cio__stream_after_wait(const cio_stream *s, int rc)
     return unlikely(rc == -EBADF) && s->read_error ? s->read_error : rc;
 }
 
+/* ---- stream_read.c, for a relay ---- */
+
+/* A reading call, as all of them begin and end. */
+int cio__stream_begin_read(cio_stream *s);
+ssize_t cio__stream_end_read(cio_stream *s, ssize_t rc);
+
+/* Waits until the channel may have something. Returns 1, 0 at the end, or an error. */
+int cio__stream_wait_for_input(cio_stream *s, const struct cio__wait_kind *kind);
+
+/* Receives into the buffer. Returns how much, 0 at the end, or an error. */
+ssize_t cio__stream_fill(cio_stream *s, const struct cio__wait_kind *kind);
+
+void cio__stream_consume(cio_stream *s, size_t n);
+
+/* What is in a pipe becomes what is read next; nothing is buffered. Else it is lost: -ENOMEM. */
+int cio__stream_put_back(cio_stream *s, int pipe, size_t size);
+
 /* Gives the receive buffer back. */
 void cio__stream_drop_input(cio_stream *s);
 

@@ -424,6 +424,56 @@ int cio_consume(cio_stream *s, size_t n)
     return 0;
 }
 
+/* ---- for a relay ---- */
+
+int cio__stream_begin_read(cio_stream *s)
+{
+    return enter(s);
+}
+
+ssize_t cio__stream_end_read(cio_stream *s, ssize_t rc)
+{
+    return leave(s, rc);
+}
+
+int cio__stream_wait_for_input(cio_stream *s, const struct cio__wait_kind *kind)
+{
+    while (!s->ended && s->read_error == 0) {
+        int rc = wait_until_readable(s, kind);
+        if (rc < 0)
+            return rc;
+        if (!s->ended && cio__channel_may_receive(&s->channel))
+            return 1;
+    }
+    return s->ended ? 0 : s->read_error;
+}
+
+ssize_t cio__stream_fill(cio_stream *s, const struct cio__wait_kind *kind)
+{
+    return fill(s, kind);
+}
+
+void cio__stream_consume(cio_stream *s, size_t n)
+{
+    if (n)
+        consume(s, n);
+}
+
+int cio__stream_put_back(cio_stream *s, int pipe, size_t size)
+{
+    struct cio__os *os = s->channel.loop->os;
+    int rc = move_to(s, size < CIO__BUFFER_SIZE ? CIO__BUFFER_SIZE : size);
+    if (rc < 0)
+        return s->read_error = rc;
+    while (s->end < size) {
+        ssize_t n = os->ops->read(os, pipe, s->data + s->end, size - s->end);
+        if (n <= 0)
+            return s->read_error = n < 0 ? (int)n : -EIO; /* of a pipe of ours: never */
+        s->end += (size_t)n;
+    }
+    return 0;
+}
+
 size_t cio_partly_read(const cio_stream *s)
 {
     return s ? s->partly_read : 0;

@@ -37,6 +37,10 @@ int64_t cio__kernel_socket_drops(struct cio__os *os, int fd);
 int cio__kernel_shut_writing(struct cio__os *os, int fd);
 ssize_t cio__kernel_read_at(struct cio__os *os, int fd, void *data, size_t size, int64_t offset,
                             bool nowait);
+int cio__kernel_open_pipe(struct cio__os *os, int ends[2], size_t size);
+ssize_t cio__kernel_pipe_in(struct cio__os *os, int fd, int pipe, size_t size);
+ssize_t cio__kernel_pipe_out(struct cio__os *os, int pipe, int fd, size_t size);
+ssize_t cio__kernel_read(struct cio__os *os, int fd, void *data, size_t size);
 ssize_t cio__kernel_send_file(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
 int cio__kernel_listen(struct cio__os *os, int fd, int backlog);

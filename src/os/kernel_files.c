@@ -71,3 +71,35 @@ ssize_t cio__kernel_send_file(struct cio__os *os, int fd, int file, int64_t offs
     end_quiet(&quiet, rc, size);
     return rc;
 }
+
+/* Where the system grants no larger one, the usual size has to do. */
+int cio__kernel_open_pipe(struct cio__os *os, int ends[2], size_t size)
+{
+    (void)os;
+    int rc = RETRY(pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+    if (rc == 0)
+        fcntl(ends[1], F_SETPIPE_SZ, (int)size);
+    return rc;
+}
+
+ssize_t cio__kernel_pipe_in(struct cio__os *os, int fd, int pipe, size_t size)
+{
+    (void)os;
+    return RETRY(splice(fd, NULL, pipe, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+ssize_t cio__kernel_pipe_out(struct cio__os *os, int pipe, int fd, size_t size)
+{
+    struct quiet quiet;
+    (void)os;
+    begin_quiet(&quiet);
+    ssize_t rc = RETRY(splice(pipe, NULL, fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    end_quiet(&quiet, rc, size);
+    return rc;
+}
+
+ssize_t cio__kernel_read(struct cio__os *os, int fd, void *data, size_t size)
+{
+    (void)os;
+    return RETRY(read(fd, data, size));
+}

@@ -91,6 +91,11 @@ struct cio__os_ops {
     /* Files. nowait: -EAGAIN for what is not in memory, -EOPNOTSUPP where nobody can tell. */
     ssize_t (*read_at)(struct cio__os *os, int fd, void *data, size_t size, int64_t offset,
                        bool nowait);
+    /* Pipes, for moving bytes from one non-blocking socket to another. */
+    int (*open_pipe)(struct cio__os *os, int ends[2], size_t size);
+    ssize_t (*pipe_in)(struct cio__os *os, int fd, int pipe, size_t size);
+    ssize_t (*pipe_out)(struct cio__os *os, int pipe, int fd, size_t size);
+    ssize_t (*read)(struct cio__os *os, int fd, void *data, size_t size);
     /* From a file to a socket, which must be non-blocking; 0: the file ends there. */
     ssize_t (*send_file)(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 
