@@ -223,6 +223,37 @@ TEST(conditions)
     site_stop(&site);
 }
 
+TEST(lists_directories_if_asked_to)
+{
+    struct site site;
+    struct program p;
+    site_write_text("d/b&\"<c", "");
+    site_write_text("d/a:b", "x");
+    site_write_text("d/.hidden", "");
+    site_write_text("d/e/f.txt", "");
+    assert_int_equal(symlink("/etc", site_path("out")), 0);
+    site_serve(&site, ARGUMENTS("--list"));
+    CURL("-i", site_url(&site, "/d/"));
+    program_assert_contains(p.out_text, "HTTP/1.1 200 OK\r\n");
+    program_assert_contains(p.out_text, "<ul>\n<li><a href=\"../\">../</a>\n"
+                                        "<li><a href=\"./a%3Ab\">a:b</a>\n"
+                                        "<li><a href=\"./b%26%22%3Cc\">b&amp;&quot;&lt;c</a>\n"
+                                        "<li><a href=\"./e/\">e/</a>\n</ul>\n");
+    CURL("-i", site_url(&site, "/"));
+    program_assert_lacks(p.out_text, "href=\"../");
+    program_assert_contains(p.out_text, "<a href=\"./d/\">d/</a>\n");
+    program_assert_contains(CURL("-I", site_url(&site, "/d/")), "HTTP/1.1 200 OK\r\n");
+    program_assert_contains(CURL("-i", site_url(&site, "/d")), "Location: /d/\r\n");
+    program_assert_contains(CURL("-i", site_url(&site, "/none/")), "HTTP/1.1 404 ");
+    program_assert_contains(CURL("-i", site_url(&site, "/d/a:b/")), "HTTP/1.1 404 ");
+    program_assert_contains(CURL("-i", site_url(&site, "/out/")), "HTTP/1.1 404 ");
+    program_run(&p, "link_check", ARGUMENTS(site.url));
+    program_assert_contains(p.out_text, "broken: ");
+    program_assert_contains(p.out_text, "/out: status 404\n");
+    program_assert_contains(p.out_text, " links checked, 1 broken\n");
+    site_stop(&site);
+}
+
 TEST(refusals)
 {
     struct site site;

@@ -39,6 +39,7 @@ static const char usage_text[] =
     "\n"
     "  --host ADDRESS      listen there (127.0.0.1); \"\": everywhere\n"
     "  --port PORT         (8080); 0: a free one\n"
+    "  --list              show what is in a directory without an \"index.html\"\n"
     "  --connections N     at most so many at once (10000)\n"
     "  --idle-timeout S    seconds that a connection may wait for a request (60)\n"
     "  --head-timeout S    and a request for the rest of its head (10)\n"
@@ -150,6 +151,7 @@ static void parse_options(struct options *o, int argc, char **argv)
                                           {"grace", required_argument, NULL, 'g'},
                                           {"certificate", required_argument, NULL, 'e'},
                                           {"key", required_argument, NULL, 'k'},
+                                          {"list", no_argument, NULL, 'd'},
                                           {"log", required_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -165,6 +167,7 @@ static void parse_options(struct options *o, int argc, char **argv)
         case 'g': o->grace_s = parse_seconds("bad grace", optarg); break;
         case 'e': o->certificate.file = optarg; break;
         case 'k': o->certificate.key_file = optarg; break;
+        case 'd': server->lists = true; break;
         case 'l': o->log = optarg; break;
         case 'h': fputs(usage_text, stdout); exit(0);
         default: fputs("http_files: --help lists the options\n", stderr); exit(2);

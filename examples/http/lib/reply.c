@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
+#include "list.h"
 #include "path.h"
 #include "select.h"
 
@@ -112,6 +114,22 @@ static void answer_moved(struct http_connection *c)
     snprintf(field, sizeof field, "Location: /%s/%s%.*s\r\n", encoded,
              c->request.query.at ? "?" : "", (int)c->request.query.size, c->request.query.at);
     answer_status(c, 301, field);
+}
+
+static int answer_list(struct http_connection *c)
+{
+    char *page;
+    size_t size;
+    int status = http_list(c->server->files.root, c->request.path, &page, &size);
+    if (status)
+        return status;
+    begin_head(c, 200);
+    end_head(c, "text/html; charset=utf-8", size);
+    if (c->request.method == HTTP_GET)
+        http_out_add(&c->out, page, size);
+    note(c, 200, size);
+    free(page);
+    return 0;
 }
 
 /* ---- files ---- */
@@ -244,9 +262,12 @@ void http_answer(struct http_connection *c, size_t head)
         http_files_release(file);
         return;
     }
+    const struct http_text *path = &c->request.path;
+    if (status == 404 && c->server->lists && path->at[path->size - 1] == '/')
+        status = answer_list(c);
     if (status == 301)
         answer_moved(c);
-    else
+    else if (status)
         answer_status(c, status, status == 405 ? "Allow: GET, HEAD\r\n" : "");
     cio_consume(c->out.stream, head);
 }

@@ -11,6 +11,7 @@
 struct http_server {
     struct http_files files;
     struct http_log *log;  /* NULL: none is kept */
+    bool lists;            /* a directory without an "index.html" is answered by its names */
     double idle_timeout_s; /* a connection may wait so long for a request, */
     double head_timeout_s; /* a request for the rest of its head, */
     double send_timeout_s; /* and an answer for the client to take more of it */
