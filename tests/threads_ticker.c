@@ -165,6 +165,60 @@ TEST(ticker_is_there_when_it_is_needed)
     assert_int_equal(cio_run_with(&options, be_quick, &(bool){true}), 0);
 }
 
+/* Bursts of quick callbacks with a sleep after each. */
+static int be_quick_in_bursts(void *arg)
+{
+    cio_loop *loop = cio_get_running_loop();
+    cio_handle far = {0};
+    assert_int_equal(cio_call_later(loop, &far, 1000, stop, loop), 0);
+    for (int i = 0; i < 200; i++) {
+        for (int k = 0; k < *(int *)arg; k++)
+            cio_yield();
+        assert_int_equal(cio_sleep(0.00001), 0);
+    }
+    *(int *)arg = cio__ticker_is_on(&loop->ticking);
+    cio_handle_cancel(&far);
+    return 0;
+}
+
+/* Servers are so: each event from the kernel is answered by a callback or two, and a call or two. */
+TEST(ticker_is_not_there_for_a_loop_that_polls_as_often_as_it_works)
+{
+    int arg = 40;
+    char other[32];
+    cio_run_options options = {.loop = with_budget};
+    assert_int_equal(cio_run_with(&options, be_quick_in_bursts, &arg), 0);
+    assert_int_equal(arg, 0);
+    if (!test_is_slow())
+        assert_int_equal(count_threads(other, sizeof other), 1);
+}
+
+TEST(ticker_is_there_for_a_loop_that_works_more_than_it_polls)
+{
+    if (test_is_slow())
+        test_skip("no callback is quick here");
+    int arg = 2000;
+    cio_run_options options = {.loop = with_budget};
+    assert_int_equal(cio_run_with(&options, be_quick_in_bursts, &arg), 0);
+    assert_int_equal(arg, 1);
+}
+
+/* It is not to be one of those who keep a descriptor open. */
+TEST(ticker_shares_no_descriptors)
+{
+    int fds[2];
+    char path[64], byte;
+    cio_loop *loop = open_loop();
+    assert_int_equal(pipe(fds), 0);
+    assert_true(cio__ticker_start(loop));
+    if (count_threads(path, sizeof path) != 2)
+        test_skip("there are other threads");
+    close(fds[1]);
+    assert_int_equal(read(fds[0], &byte, 1), 0); /* the end: nobody else has the other side */
+    close(fds[0]);
+    assert_int_equal(cio_loop_free(loop), 0);
+}
+
 TEST(ticker_is_not_there_when_nothing_can_be_late)
 {
     cio_run_options options = {.loop = with_budget};

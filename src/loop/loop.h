@@ -77,7 +77,7 @@ struct cio_loop {
     uint64_t planned; /* check_at as it was meant; the difference is turns not made: see alone() */
     uint64_t looked;  /* cio__ran() at the last look */
     uint32_t check_every;
-    uint32_t quick_in_row; /* callbacks since the last sleep that took no time worth speaking of */
+    uint32_t quick; /* callbacks that took no time worth speaking of, but for some a sleep */
     int64_t checked_ns;
     int64_t looked_before_ns; /* the look before that */
     int64_t polled_ns;

@@ -73,6 +73,7 @@ static struct timespec next_tick(void)
 static void *run(void *number)
 {
     cio__thread_set_name("cio-ticker");
+    cio__thread_leave_files();
     pthread_mutex_lock(&lock);
     while (ticker.number == (uintptr_t)number) {
         if (!ticker.first) {

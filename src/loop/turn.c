@@ -18,8 +18,15 @@
 #define CHECK_EVERY_BLIND 8   /* the same without a ticker */
 #define CHECK_EVERY_FREE 1024 /* the same if there is nothing that could be late */
 #define CHECK_NS 32000        /* looks are not to be further apart than this */
-#define QUICK_BEFORE_TICKS 16 /* quick callbacks since the last sleep before a ticker is worth it */
 #define EVENTS_A_POLL 64
+
+/*
+ * A ticker saves looks at the clock, but makes the process one of two threads, whose system calls
+ * each cost a little more. It is worth it for a loop that makes many more callbacks than calls: once
+ * there were so many quick ones, not counting as many a poll as answer its events.
+ */
+#define QUICK_BEFORE_TICKS 1024
+#define QUICK_A_POLL EVENTS_A_POLL
 
 /*
  * An event leads to a record, and that to the task that waits: places that are cold when there are
@@ -104,7 +111,7 @@ static uint32_t most_unchecked(cio_loop *loop)
         return CHECK_EVERY_FREE;
     if (cio__ticker_is_on(&loop->ticking) || loop->turn_budget_ns == CIO__NEVER)
         return CHECK_EVERY_MOST;
-    if (loop->quick_in_row < QUICK_BEFORE_TICKS)
+    if (loop->quick < QUICK_BEFORE_TICKS)
         return 1;
     return cio__ticker_start(loop) ? CHECK_EVERY_MOST : CHECK_EVERY_BLIND;
 }
@@ -127,10 +134,10 @@ static void plan_next_check(cio_loop *loop, int64_t now_ns)
         every = took_ns * 2 <= ran * CHECK_NS ? ran * CHECK_NS / took_ns : 1;
     if (every > 1) {
         uint32_t most = most_unchecked(loop);
-        loop->quick_in_row += (uint32_t)ran;
+        loop->quick += (uint32_t)ran;
         every = every < most ? every : most;
     } else {
-        loop->quick_in_row = 0;
+        loop->quick = 0;
     }
     plan_check(loop, (uint32_t)every);
 }
@@ -175,7 +182,7 @@ static int wait_for_work(cio_loop *loop)
     }
     cio__queue_due_timers(loop, now_ns);
     loop->polled_ns = loop->checked_ns = loop->looked_before_ns = now_ns;
-    loop->quick_in_row = 0;
+    loop->quick -= loop->quick < QUICK_A_POLL ? loop->quick : QUICK_A_POLL;
     plan_check(loop, 1);
     return rc;
 }

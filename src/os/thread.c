@@ -12,6 +12,16 @@
 #include <unistd.h>
 
 #include "os/os.h"
+#include "os/valgrind.h"
+
+/* A sanitizer's report is written by any thread. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
 
 #define STACK_MOST ((size_t)1024 * 1024 * 1024)
 
@@ -49,6 +59,15 @@ void cio__thread_set_name(const char *name)
     char cut[CIO__THREAD_NAME_SIZE];
     snprintf(cut, sizeof cut, "%s", name);
     pthread_setname_np(pthread_self(), cut);
+}
+
+void cio__thread_leave_files(void)
+{
+#if defined SYS_close_range && !SANITIZED
+    enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE of <linux/close_range.h> */
+    if (!RUNNING_ON_VALGRIND)
+        syscall(SYS_close_range, 0u, ~0u, UNSHARE);
+#endif
 }
 
 bool cio__thread_stack_fits(size_t size)

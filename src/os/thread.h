@@ -22,6 +22,13 @@ int cio__thread_start(pthread_t *thread, size_t stack_size, void *(*main)(void *
 /* Names the calling thread, for ps, top and debuggers; what is too long is cut off. */
 void cio__thread_set_name(const char *name);
 
+/*
+ * The calling thread lets go of all descriptors, for itself alone: it must never use one. The
+ * kernel asks less of a process whose threads do not share its table, at each call on a
+ * descriptor. Nothing where that cannot be had.
+ */
+void cio__thread_leave_files(void);
+
 /* Whether a thread can have a stack of that size. */
 bool cio__thread_stack_fits(size_t size);
 
