@@ -45,6 +45,14 @@ def run(main, *, debug=None, loop_factory=None):
         return runner.run(main)
 
 
+if _sys.version_info < (3, 12):
+    # Later versions of asyncio do it themselves: the loops' sockets, which signals are written to,
+    # are the parent's too.
+    import os as _os
+    import signal as _signal
+
+    _os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))
+
 if _sys.version_info < (3, 14):
     from ._policy import EventLoopPolicy
 

@@ -4,10 +4,18 @@
 #include "loop.h"
 #include "report.h"
 
+static double slow_duration(struct py__loop *loop)
+{
+    PyObject *limit = PyObject_GetAttrString((PyObject *)loop, "slow_callback_duration");
+    double seconds = limit ? PyFloat_AsDouble(limit) : -1;
+    Py_XDECREF(limit);
+    return seconds;
+}
+
 static void warn_if_slow(struct py__handle *handle, double took)
 {
     struct py__loop *loop = handle->loop;
-    double limit = PyFloat_AsDouble(loop->slow_callback_duration);
+    double limit = slow_duration(loop);
     if (PyErr_Occurred()) {
         py__loop_report(loop, "slow_callback_duration is no number", NULL, NULL, NULL, NULL);
         return;

@@ -518,3 +518,76 @@ def test_subinterpreters():
         """
     )
     assert done.stdout == "done\n", done.stderr
+
+
+def test_t56_a_childs_signals_are_not_its_parents(loop):
+    seen = []
+
+    async def main():
+        loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            signal.raise_signal(signal.SIGUSR1)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        await asyncio.sleep(0.02)
+
+    loop.run_until_complete(main())
+    assert seen == []
+
+
+def test_t75_slow_callbacks_are_logged(loop, caplog):
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.01
+    loop.call_soon(time.sleep, 0.02)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Executing <Handle sleep(0.02)" in caplog.text and "took 0.0" in caplog.text
+
+
+def test_t75_the_wrong_thread_is_told_of(loop):
+    loop.set_debug(True)
+    errors = []
+
+    def call():
+        for call in (loop.call_soon, lambda f: loop.call_later(1, f), lambda f: loop.call_at(1, f)):
+            try:
+                call(int)
+            except RuntimeError as error:
+                errors.append(str(error))
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=call)
+    loop.call_soon(thread.start)
+    loop.run_forever()
+    thread.join()
+    text = "Non-thread-safe operation invoked on an event loop other than the current one"
+    assert errors == [text] * 3
+
+
+def test_t75_callbacks_are_looked_at(loop):
+    loop.set_debug(True)
+
+    async def coroutine_function():
+        pass
+
+    coroutine = coroutine_function()
+    for bad in (coroutine, coroutine_function):
+        with pytest.raises(TypeError, match=r"coroutines cannot be used with call_soon\(\)"):
+            loop.call_soon(bad)
+    coroutine.close()
+    with pytest.raises(TypeError, match=r"a callable object was expected by call_at\(\), got 'x'"):
+        loop.call_later(1, "x")
+
+
+def test_times_beyond_all_measure(loop):
+    seen = []
+    for when in (float("-inf"), float("nan"), -1e300, 0, -1):
+        loop.call_at(when, seen.append, when)
+    for when in (float("inf"), 1e300, 1 << 40):
+        assert loop.call_at(when, seen.append, when).when() == when
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    assert len(seen) == 5
