@@ -21,7 +21,7 @@ test-python: ## the Python front's suites, on every CPython that the machine has
 test-pythons: ## the same on Debian's newer Pythons, in a chroot that debootstrap makes
 	@tools/pythons-chroot.sh
 
-test-world: ## the long suites of aiohttp, uvicorn, anyio and websockets on the Python front
+test-world: ## the long suites of aiohttp, anyio and uvicorn on the Python front
 	@tools/setup.sh test
 	@tools/python.sh world
 

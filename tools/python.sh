@@ -4,6 +4,7 @@
 #     tools/python.sh find                    every CPython that the package is for, a line each
 #     tools/python.sh test [PYTHON...]        build the package for it and run the suites
 #     tools/python.sh conformance PYTHON ...  CPython's own asyncio tests, with run.py's arguments
+#     tools/python.sh asan PYTHON             a part of the suites with the extension under AddressSanitizer and UBSan
 #     tools/python.sh run PYTHON ...          python of that venv, with these arguments
 #     tools/python.sh bench [ARGUMENT...]     bench/python/bench.py's, on CIO_BENCH_PYTHON or the newest
 #     tools/python.sh world [SUITE...]        the long suites of PyPI's packages, on CIO_WORLD_PYTHON or the newest
@@ -40,20 +41,20 @@ find_pythons() {
 }
 
 # A venv whose name is the interpreter's, and the package in it. Building again is quick where little has changed.
-prepare() { # PYTHON
+prepare() { # PYTHON [SETTING...]  the settings are the build's
     local found
     found=$(describe "$1")
     [ -n "$found" ] || { echo "$1 is no CPython that the package is for" >&2; return 1; }
     version=${found%% *}
     # Two interpreters of one version are two: Debian's python3.11 and another.
-    home=$PWD/build/python/$version-$(echo "${found#* }" | cksum | cut -c1-4)
+    home=$PWD/build/python/$version-$(echo "${found#* }" | cksum | cut -c1-4)${variant:-}
     python=$home/venv/bin/python
     if ! "$python" -c 'import pip' 2>/dev/null; then
         rm -rf "$home/venv"
         "${found#* }" -m venv "$home/venv" || return 1
     fi
     install "$TESTS/requirements.txt" || return 1
-    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall -C build-dir="$home/build" . || return 1
+    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall -C build-dir="$home/build" "${@:2}" . || return 1
 }
 
 # Nothing is asked of the network where the same has been installed before.
@@ -76,6 +77,22 @@ install_what_there_is() { # REQUIREMENTS
 
 newest() {
     find_pythons | head -1 | cut -d' ' -f2-
+}
+
+# Objects of Python come from malloc() then, so that the sanitizer sees each. Python itself never frees all that it has.
+test_asan() { # PYTHON
+    local status=0 variant=-asan flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1'
+    prepare "$1" -C cmake.define.CMAKE_C_FLAGS="$flags" -C cmake.build-type=None -C install.strip=false || return 1
+    local name=python-$(basename "$home")
+    rm -f "$LOGS/$name"-*.xml
+    local under=(env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc
+        ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
+    "${under[@]}" "$python" "$TESTS/conformance/run.py" -j "$JOBS" --junit "$LOGS/$name-conformance.xml" \
+        test_events test_sock_lowlevel test_streams test_server test_buffered_proto test_context test_runners test_unix_events test_sendfile
+    [ $? = 0 ] || [ $? = 3 ] || status=1
+    "${under[@]}" "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" --ignore "$TESTS/test_leaks.py" \
+        --ignore "$TESTS/programs" -k "not memory_is_flat" || status=1
+    return $status
 }
 
 test_python() { # PYTHON
@@ -106,6 +123,9 @@ test)
     done
     exit $status
     ;;
+asan)
+    test_asan "${1:-$(newest)}"
+    ;;
 conformance)
     prepare "${1:?which PYTHON}" && shift && exec "$python" "$TESTS/conformance/run.py" "$@"
     ;;
@@ -123,7 +143,7 @@ name)
     echo "${found%% *}-$(echo "${found#* }" | cksum | cut -c1-4)"
     ;;
 *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

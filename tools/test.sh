@@ -151,30 +151,37 @@ stage_fuzz() {
 
 # The package and its suites on every CPython that the machine has; counted by the suites' JUnit files.
 stage_python() {
-    local interpreter version name log total failures ignored ran=''
+    local interpreter version name ran=''
     while read -r version interpreter; do
         name=$(tools/python.sh name "$interpreter")
-        log=$LOGS/python-$name.log
-        tools/python.sh test "$interpreter" >"$log" 2>&1
-        local status=$? good=0 bad=0 skips=0
-        for junit in "$LOGS/python-$name"-*.xml; do
-            total=$(junit_count tests "$junit")
-            failures=$(($(junit_count failures "$junit") + $(junit_count errors "$junit")))
-            ignored=$(junit_count skipped "$junit")
-            good=$((good + total - failures - ignored))
-            bad=$((bad + failures))
-            skips=$((skips + ignored))
-        done
-        if [ "$status" != 0 ]; then
-            [ "$bad" != 0 ] || bad=1
-            grep -E '^(failed|crashed|hung|lists|FAILED|ERROR|E  )|rror:' "$log" | head -200
-        fi
-        report "python" "$good" "$bad" "$skips" "$version ($interpreter); $(sed -n 's/^all  *//p' "$log" |
-            awk '{print "test_asyncio: " $1 " run, " $2 " passed, " $5 " excluded, " $6 " not yet"}') $log"
-        stage_began=$SECONDS
+        run_python test "$name" "$version ($interpreter)"
+        # The sanitizers see the same on every version: one is enough.
+        [ -n "$ran" ] || run_python asan "$name-asan" "$version under asan"
         ran="$ran $version"
     done < <(tools/python.sh find)
     [ -n "$ran" ] || leave_out python "no CPython from 3.11 on, with its headers and venv: tools/setup.sh test"
+}
+
+run_python() { # VERB NAME NOTE
+    local junit total failures ignored status good=0 bad=0 skips=0 log=$LOGS/python-$2.log
+    tools/python.sh "$1" "$interpreter" >"$log" 2>&1
+    status=$?
+    for junit in "$LOGS/python-$2"-[a-z]*.xml; do
+        case $junit in *-asan-*) [ "$1" = asan ] || continue ;; esac
+        total=$(junit_count tests "$junit")
+        failures=$(($(junit_count failures "$junit") + $(junit_count errors "$junit")))
+        ignored=$(junit_count skipped "$junit")
+        good=$((good + total - failures - ignored))
+        bad=$((bad + failures))
+        skips=$((skips + ignored))
+    done
+    if [ "$status" != 0 ]; then
+        [ "$bad" != 0 ] || bad=1
+        grep -E '^(failed|crashed|hung|lists|FAILED|ERROR|E  )|rror:' "$log" | head -200
+    fi
+    report python "$good" "$bad" "$skips" "$3; $(sed -n 's/^all  *//p' "$log" |
+        awk '{print "test_asyncio: " $1 " run, " $2 " passed, " $5 " excluded, " $6 " not yet"}') $log"
+    stage_began=$SECONDS
 }
 
 stage_install() { build install release && run_ctest install release; }

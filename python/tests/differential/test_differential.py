@@ -34,7 +34,7 @@ def cases():
                 yield pytest.param(subject, probe, id=f"{subject}: {probe.title}")
 
 
-@pytest.mark.parametrize("subject, probe", cases())
+@pytest.mark.parametrize("subject, probe", list(cases()))
 def test_shows_the_same(subject, probe):
     theirs, ours = shown(subject, ASYNCIO), shown(subject, OURS)
     for name, (results, end) in ("asyncio", theirs), ("cio", ours):
