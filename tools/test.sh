@@ -164,7 +164,7 @@ stage_python() {
 
 run_python() { # VERB NAME NOTE
     local junit total failures ignored status good=0 bad=0 skips=0 log=$LOGS/python-$2.log
-    tools/python.sh "$1" "$interpreter" >"$log" 2>&1
+    tools/python.sh "$1" "$interpreter" >"$log" 2>&1 </dev/null
     status=$?
     for junit in "$LOGS/python-$2"-[a-z]*.xml; do
         case $junit in *-asan-*) [ "$1" = asan ] || continue ;; esac
