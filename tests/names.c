@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "resolver.h"
 #include "test.h"
+#include "texts.h"
 
 /* An address as one line: family, type, protocol, address, port. */
 static const char *line_of(const struct addrinfo *a)
@@ -394,4 +395,44 @@ TEST(waits_are_told)
 {
     resolver_say("a.test", "127.0.0.1");
     assert_int_equal(run_quiet(told, NULL), 0);
+}
+
+/* Debug mode tells of lookups that take long, also of those that fail. */
+static int look_up_slowly(void *arg)
+{
+    (void)arg;
+    resolver_hold(true);
+    cio_task *tasks[] = {cio_create_task(look_up_one, "a.test"),
+                         cio_create_task(look_up_one, "none.test"),
+                         cio_create_task(look_up_address, NULL)};
+    resolver_await(&resolver.running, 3);
+    cio_sleep(0.03);
+    resolver_hold(false);
+    return cio_wait(tasks, 3, CIO_ALL_COMPLETED, CIO_FOREVER) == 3 && cio_await(tasks[0]) == 0 &&
+                   cio_await(tasks[1]) == CIO_EAI_NONAME && cio_await(tasks[2]) == 0
+               ? 0
+               : -EINVAL;
+}
+
+static const char *errors_of_slow_lookups(bool debug, double slow)
+{
+    static struct errors errors;
+    cio_run_options options = {.loop = {.debug = debug, .slow_callback_duration = slow}};
+    errors_catch(&errors);
+    int rc = cio_run_with(&options, look_up_slowly, NULL);
+    errors_end(&errors);
+    assert_int_equal(rc, 0);
+    return errors.text;
+}
+
+TEST(t75_slow_lookups_are_reported)
+{
+    resolver_say("a.test", "127.0.0.1");
+    resolver_fail("none.test", EAI_NONAME, 0);
+    const char *text = errors_of_slow_lookups(true, 0.02);
+    assert_non_null(strstr(text, "cio: looking up 'a.test' took "));
+    assert_non_null(strstr(text, "cio: looking up 'none.test' took "));
+    assert_non_null(strstr(text, "cio: looking up '127.0.0.77' took "));
+    assert_string_equal(errors_of_slow_lookups(true, 100), "");
+    assert_string_equal(errors_of_slow_lookups(false, 0.02), "");
 }

@@ -57,6 +57,8 @@ CIO_API int cio_dump_on_signal(int signal_number);
  *   cio_set_result(), cio_set_error(), cio_add_done_callback(), cio_stop();
  * - a poll that takes longer than it was asked to, by the slow-callback duration or more, is
  *   reported to stderr: the machine is overloaded, or was asleep;
+ * - a lookup by cio_getaddrinfo() or cio_getnameinfo() that takes longer than the slow-callback
+ *   duration, the wait for a thread included, is reported to stderr;
  * - cio_sock_connect(), cio_sock_accept(), and those that receive and send, return -EINVAL for a
  *   descriptor that is not non-blocking, which is reported to stderr with the caller's stack;
  * - tasks and futures remember where they were created: cio_exception_context has it, and dumps do.

@@ -186,6 +186,16 @@ void cio__debug_polled(const cio_loop *loop, int64_t asked_ns, int64_t took_ns, 
                (double)took_ns / 1e9, n, n == 1 ? "" : "s");
 }
 
+void cio__debug_looked_up(const cio_loop *loop, const char *name, int64_t asked_ns)
+{
+    struct cio__out out = {.fd = 2};
+    if (!cio_get_debug(loop))
+        return;
+    int64_t took_ns = cio__now_ns(loop) - asked_ns;
+    if (took_ns >= __atomic_load_n(&loop->debug->slow_ns, __ATOMIC_RELAXED))
+        cio__print(&out, "cio: looking up '%s' took %.3f s\n", name, (double)took_ns / 1e9);
+}
+
 /* What debug mode does with a handle: every step comes back here, and none hands over to another. */
 static void run(void *context, cio_callback *fn, void *arg, const void *hint)
 {

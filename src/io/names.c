@@ -9,6 +9,7 @@
 
 #include "io/address.h"
 #include "io/errand.h"
+#include "loop/debug.h"
 #include "os/memory.h"
 #include "os/names.h"
 #include "task/tell.h"
@@ -95,9 +96,11 @@ static int look_up_in_thread(const char *host, const char *service, const struct
     struct lookup *self = make_lookup(host, service, hints);
     if (!self)
         return -ENOMEM;
+    int64_t asked_ns = cio__now_ns(cio__running);
     rc = cio__errand_run(&self->errand, threads, &kind);
     if (rc < 0)
         return rc;
+    cio__debug_looked_up(cio__running, self->host ? self->host : self->service, asked_ns);
     rc = self->errand.job.rc;
     if (rc == 0)
         rc = cio__addresses_copy(self->found, ret);
@@ -149,18 +152,21 @@ static int look_up_names(void *arg)
                            self->host_size, self->service, self->service_size, self->flags);
 }
 
+static const char *text_of(const struct reverse *self, char text[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&self->address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&self->address;
+    if (self->address.ss_family == AF_INET6)
+        return inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
+    return inet_ntop(AF_INET, &in->sin_addr, text, INET6_ADDRSTRLEN);
+}
+
 static void tell_reverse(const struct cio__wait *wait, struct cio__tale *tale)
 {
     const struct reverse *self =
         (const struct reverse *)((const struct cio__errand_wait *)wait)->errand;
-    const struct sockaddr_in *in = (const struct sockaddr_in *)&self->address;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&self->address;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (self->address.ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-    else
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-    cio__tell(tale, "the name of %s", text);
+    char text[INET6_ADDRSTRLEN];
+    cio__tell(tale, "the name of %s", text_of(self, text));
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -186,9 +192,12 @@ static int look_up_names_in_thread(const struct sockaddr *address, socklen_t siz
                              .host_size = smaller(host_size, sizeof self->host),
                              .service_size = smaller(service_size, sizeof self->service)};
     memcpy(&self->address, address, size);
+    int64_t asked_ns = cio__now_ns(cio__running);
     rc = cio__errand_run(&self->errand, threads, &kind);
     if (rc < 0)
         return rc;
+    char text[INET6_ADDRSTRLEN];
+    cio__debug_looked_up(cio__running, text_of(self, text), asked_ns);
     rc = self->errand.job.rc;
     if (rc == 0 && host_size)
         snprintf(host, host_size, "%s", self->host);

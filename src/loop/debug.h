@@ -24,6 +24,9 @@ const char *cio__debug_created_at(cio_loop *loop, const void *thing, char *text,
 /* In debug mode: a poll is over that was to take asked_ns at most. */
 void cio__debug_polled(const cio_loop *loop, int64_t asked_ns, int64_t took_ns, int n);
 
+/* In debug mode: a lookup of a name, or of an address as text, was asked for then and is over. */
+void cio__debug_looked_up(const cio_loop *loop, const char *name, int64_t asked_ns);
+
 /* In debug mode tells of a descriptor that blocks, and returns -EINVAL; else 0. */
 int cio__debug_check_fd(const cio_loop *loop, int fd);
 
