@@ -2,7 +2,7 @@
 # Compiles every C block of the documents, and runs those that are programs: what they print must be
 # the text block that follows them.
 #
-#     docs/check.sh BUILD_DIR      (where libcio.a is)
+#     docs/check.sh BUILD_DIR      (where libcio.so is)
 set -eu
 build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,7 +28,7 @@ check() { # BLOCK.c
     program=${1%.c}
     # Fragments are spared the includes and what the text around them has named.
     if grep -q '^int main' "$1"; then
-        "$cc" $flags -o "$program" "$1" "$build/libcio.a" -pthread || return 1
+        "$cc" $flags -o "$program" "$1" -L"$build" -lcio -Wl,-rpath,"$build" -pthread || return 1
         timeout 20 "$program" >"$program.out" || return 1
         [ ! -e "$program.text" ] || diff -u "$program.text" "$program.out"
     else

@@ -27,7 +27,7 @@ static int connect_task(void *arg)
     return cio_open_connection(&c->s, "127.0.0.1", c->port, &how);
 }
 
-static void name_port(char port[8], const struct sockaddr_in *address)
+static void name_listener(char port[8], const struct sockaddr_in *address)
 {
     snprintf(port, 8, "%d", ntohs(address->sin_port));
 }
@@ -41,7 +41,7 @@ static int canceled_connects(void *arg)
     cio_tls_context *context = client_context(NULL);
     (void)arg;
     int listener = net_listen(&address, 5); /* nobody will answer */
-    name_port(port, &address);
+    name_listener(port, &address);
     for (int turns = 0; turns < 12; turns++) {
         struct connecting c = {port, context, (cio_stream *)&c};
         int files = test_count_fds();
@@ -115,7 +115,7 @@ static int slow_server(void *arg)
     cio_tls_options options = {.handshake_timeout = 0.03};
     cio_tls_context *context = client_context(&options);
     int listener = net_listen(&address, 5);
-    name_port(port, &address);
+    name_listener(port, &address);
     struct connecting c = {port, context, NULL};
     assert_int_equal(connect_task(&c), CIO_ETIMEDOUT);
     assert_string_equal(cio_tls_why(NULL), "handshake: not over after 0.03 s");
@@ -236,6 +236,7 @@ static int canceled_writes(void *arg)
     (void)arg;
     serve_tls(&server, hold_client, &go, NULL);
     assert_int_equal(connect_tls(&s, &server, context), 0);
+    net_small_buffers(cio_stream_fd(s));
     struct writing w = {s, much, MUCH};
     cio_task *task = cio_create_task(write_task, &w);
     settle_streams();
@@ -243,6 +244,7 @@ static int canceled_writes(void *arg)
     assert_true(cio_cancel(task));
     assert_int_equal(cio_await(task), CIO_ECANCELED);
     assert_true(cio_partly_written(s) > 0 && cio_partly_written(s) < MUCH);
+    assert_int_equal(cio_write(s, much, 60000), 0); /* queued */
     task = cio_create_task(flush_task, &w);
     settle_streams();
     assert_false(cio_done(task));
@@ -315,7 +317,7 @@ static int left_alone(void *arg)
     assert_int_equal(connect_tls(&s, &server, context), 0);
     cio_detach(cio_create_task(close_task, &(struct writing){.s = s}));
     int listener = net_listen(&address, 5);
-    name_port(port, &address);
+    name_listener(port, &address);
     c = (struct connecting){port, context, NULL};
     cio_detach(cio_create_task(connect_task, &c));
     settle_streams();

@@ -1,6 +1,7 @@
 /*
  * Streams over TLS, both ends ours: bytes, ends, and what is known of the connection.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -63,9 +64,8 @@ struct flow {
 static int pour(void *arg)
 {
     const struct flow *f = arg;
-    static char data[4][100000];
     uint32_t random = f->seed;
-    char *mine = data[f->seed % 4];
+    char *mine = malloc(100000);
     for (size_t n = 0; n < f->size;) {
         size_t most = net_random(&random, 4) == 1 ? 100000 : 3000;
         size_t size = net_random(&random, most < f->size - n ? most : f->size - n);
@@ -81,6 +81,7 @@ static int pour(void *arg)
         if (net_random(&random, 30) == 1)
             assert_int_equal(cio_yield(), 0);
     }
+    free(mine);
     return 0;
 }
 
@@ -159,6 +160,79 @@ TEST(every_byte_arrives_with_tls_1_2)
     assert_int_equal(run_quiet(storm, &bulk), 0);
     bulk.ciphers = "ECDHE-ECDSA-AES256-SHA384"; /* its records grow the most */
     assert_int_equal(run_quiet(storm, &bulk), 0);
+}
+
+/* ---- blocking clients, which know OpenSSL only ---- */
+
+struct blocking {
+    size_t size;
+    const struct tls_server *server;
+    int version;
+    uint32_t seed;
+};
+
+/* Writes and reads in turn, pieces of all sizes. */
+static int blocking_client(void *arg)
+{
+    const struct blocking *b = arg;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(b->server->port)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = net_connect_blocking(&address);
+    SSL *ssl = blocking_tls(fd, false, b->version);
+    enum { MOST = 60000 };
+    char *data = malloc(MOST);
+    uint32_t random = b->seed;
+    assert_int_equal(SSL_connect(ssl), 1);
+    for (size_t there = 0, back = 0; there < b->size || back < b->size;) {
+        size_t n = net_random(&random, net_random(&random, 2) == 1 ? MOST : 300);
+        n = n < b->size - there ? n : b->size - there;
+        net_fill(data, n, SEED_UP, there);
+        if (n)
+            assert_int_equal(SSL_write(ssl, data, (int)n), n);
+        there += n;
+        while (back < there) {
+            int got = SSL_read(ssl, data, (int)net_random(&random, MOST));
+            assert_true(got > 0);
+            net_check(data, (size_t)got, SEED_DOWN, back);
+            back += (size_t)got;
+        }
+    }
+    SSL_shutdown(ssl);
+    assert_int_equal(SSL_read(ssl, data, MOST), 0);
+    assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
+    SSL_free(ssl);
+    close(fd);
+    free(data);
+    return 0;
+}
+
+static int client_in_thread(void *arg)
+{
+    return cio_to_thread(blocking_client, arg);
+}
+
+static int blocking_clients(void *arg)
+{
+    enum { N = 6 };
+    struct tls_server server;
+    struct bulk bulk = {.size = *(size_t *)arg};
+    struct blocking clients[N];
+    test_authority();
+    test_server();
+    serve_tls(&server, serve_both_ways, &bulk, NULL);
+    for (int i = 0; i < N; i++)
+        clients[i] = (struct blocking){bulk.size, &server, i % 2 ? TLS1_2_VERSION : 0,
+                                       (uint32_t)i + 1};
+    assert_int_equal(cio_map(client_in_thread, clients, N, sizeof *clients, 3), 0);
+    stop_tls(&server);
+    return 0;
+}
+
+TEST(threads_every_byte_arrives_with_blocking_clients)
+{
+    size_t size = (size_t)test_scale(2000000);
+    assert_int_equal(run_quiet(blocking_clients, &size), 0);
 }
 
 /* ---- ends ---- */

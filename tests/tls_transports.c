@@ -33,16 +33,11 @@ static const cio_protocol *factory(void *arg, void **self)
 
 static void begin(struct service *service, const cio_tls_options *options)
 {
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    int fd;
     service->tls.context = server_context(options);
     cio_server_options how = {.tls = service->tls.context};
     assert_int_equal(cio_create_server(&service->server, factory, service, "127.0.0.1", "0", &how),
                      0);
-    assert_int_equal(cio_server_sockets(service->server, &fd, 1), 1);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    snprintf(service->tls.port, sizeof service->tls.port, "%d", ntohs(address.sin_port));
+    name_port(service->tls.port, service->server);
 }
 
 static void end(struct service *service)

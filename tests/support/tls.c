@@ -275,18 +275,23 @@ SSL *blocking_tls(int fd, bool server, int max_version)
     return ssl;
 }
 
-void serve_tls(struct tls_server *s, cio_client_connected *fn, void *arg,
-               const cio_tls_options *options)
+void name_port(char port[8], const cio_server *server)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
     int fd;
+    assert_int_equal(cio_server_sockets(server, &fd, 1), 1);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(port, 8, "%d", ntohs(address.sin_port));
+}
+
+void serve_tls(struct tls_server *s, cio_client_connected *fn, void *arg,
+               const cio_tls_options *options)
+{
     s->context = server_context(options);
     cio_server_options how = {.tls = s->context};
     assert_int_equal(cio_start_server(&s->server, fn, arg, "127.0.0.1", "0", &how), 0);
-    assert_int_equal(cio_server_sockets(s->server, &fd, 1), 1);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    snprintf(s->port, sizeof s->port, "%d", ntohs(address.sin_port));
+    name_port(s->port, s->server);
 }
 
 void stop_tls(struct tls_server *s)

@@ -60,6 +60,9 @@ void serve_tls(struct tls_server *s, cio_client_connected *fn, void *arg,
                const cio_tls_options *options);
 void stop_tls(struct tls_server *s);
 
+/* The port that a server listens at. */
+void name_port(char port[8], const cio_server *server);
+
 /* Connects to it as localhost; what comes of it is returned. */
 int connect_tls(cio_stream **ret, const struct tls_server *s, const cio_tls_context *context);
 

@@ -14,6 +14,9 @@
 
 #include "net.h"
 #include "test.h"
+#if CIO_TESTS_TLS
+#include "tls.h"
+#endif
 
 enum { CHUNK = 70000 };
 
@@ -83,7 +86,8 @@ static void pause_sometimes(struct end *e)
 
 static bool is_break(const struct end *e, ssize_t rc)
 {
-    return e->broken && (rc == -ECONNRESET || rc == -EPIPE || rc == -EBUSY || rc == CIO_EOF);
+    return e->broken && (rc == -ECONNRESET || rc == -EPIPE || rc == -EBUSY || rc == CIO_EOF ||
+                         rc == CIO_ETRUNCATED);
 }
 
 /* ---- one direction ---- */
@@ -207,6 +211,9 @@ static int run_end(struct end *e)
 
 static char port[8];
 
+/* The same over TLS, if these are there. */
+static cio_tls_context *tls_server, *tls_client;
+
 static int served;
 
 static int serve_one(cio_stream *s, void *arg)
@@ -252,7 +259,8 @@ static int client(void *arg)
                     .broken = h.server_breaks || seed % 5 == 0};
     if (seed % 5 == 0)
         e.breaks_after = net_random(&e.random, h.back + 1);
-    cio_connect_options options = {.high_water = seed % 2 ? 0 : 3000, .limit = 80000};
+    cio_connect_options options = {
+        .high_water = seed % 2 ? 0 : 3000, .limit = 80000, .tls = tls_client};
     assert_int_equal(cio_open_connection(&e.s, "127.0.0.1", port, &options), 0);
     if (seed % 3 == 0)
         net_small_buffers(cio_stream_fd(e.s));
@@ -269,7 +277,7 @@ static cio_server *start_server(void)
     struct sockaddr_in address;
     socklen_t size = sizeof address;
     int fd;
-    cio_server_options options = {.limit = 80000, .backlog = 4096};
+    cio_server_options options = {.limit = 80000, .backlog = 4096, .tls = tls_server};
     assert_int_equal(cio_start_server(&server, serve_one, NULL, "127.0.0.1", "0", &options), 0);
     cio_server_sockets(server, &fd, 1);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
@@ -303,6 +311,20 @@ TEST_SLOW(storm_with_both_ends_ours)
     cio_run_options options = {.exception_handler = ignore_reports};
     assert_int_equal(cio_run_with(&options, storm, &seed), 0);
 }
+
+#if CIO_TESTS_TLS
+TEST_SLOW(storm_over_tls)
+{
+    uint32_t seed = (uint32_t)time(NULL) % 1000000 * 1000 + 1;
+    print_message("seed %u\n", seed);
+    cio_run_options options = {.exception_handler = ignore_reports};
+    tls_server = server_context(NULL);
+    tls_client = client_context(NULL);
+    assert_int_equal(cio_run_with(&options, storm, &seed), 0);
+    cio_tls_context_free(tls_server);
+    cio_tls_context_free(tls_client);
+}
+#endif
 
 /* ---- plain blocking clients ---- */
 
