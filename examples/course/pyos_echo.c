@@ -159,28 +159,32 @@ static int server_8(cio_generator *g, void *arg)
     return rc;
 }
 
+/* The server of a step; NULL: there is no such step. */
+static cio_generator_fn *server_of(const char *step)
+{
+    if (strcmp(step, "7") == 0 || strcmp(step, "bad") == 0)
+        return server;
+    return strcmp(step, "8") == 0 || quiet ? server_8 : NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct os os;
     const char *step = argc > 1 ? argv[1] : "";
     quiet = strcmp(step, "quiet") == 0;
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc > 3 || !read_port(argc == 3 ? argv[2] : "0", &port) || os_init(&os) < 0) {
+    cio_generator_fn *fn = server_of(step);
+    if (!fn || argc > 3 || !read_port(argc == 3 ? argv[2] : "0", &port)) {
         fprintf(stderr, "usage: pyos_echo 7|8|bad|quiet [PORT]\n");
         return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (os_init(&os) < 0) {
+        perror("pyos_echo");
+        return 1;
     }
     os.quiet = quiet;
     if (!quiet)
         os_new(&os, alive, NULL);
-    if (strcmp(step, "7") == 0)
-        os_new(&os, server, "waits");
-    else if (strcmp(step, "bad") == 0)
-        os_new(&os, server, NULL);
-    else if (strcmp(step, "8") == 0 || quiet)
-        os_new(&os, server_8, NULL);
-    else {
-        fprintf(stderr, "usage: pyos_echo 7|8|bad|quiet [PORT]\n");
-        return 2;
-    }
+    os_new(&os, fn, strcmp(step, "bad") == 0 ? NULL : "waits");
     return os_mainloop(&os) < 0;
 }
