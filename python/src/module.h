@@ -22,6 +22,8 @@
 
 /* Interned strings: py->names.x is "x". */
 #define PY__NAMES(X)                                                                               \
+    X(Future)                                                                                      \
+    X(Task)                                                                                        \
     X(__await__)                                                                                   \
     X(_get_running_loop)                                                                           \
     X(_log_destroy_pending)                                                                        \
@@ -77,12 +79,10 @@
     X(stream, "socket", "SOCK_STREAM")                                                             \
     X(getaddrinfo, "socket", "getaddrinfo")                                                        \
     X(AbstractEventLoop, "asyncio", "AbstractEventLoop")                                           \
-    X(Future, "asyncio", "Future")                                                                 \
     X(Handle, "asyncio", "Handle")                                                                 \
     X(InvalidStateError, "asyncio", "InvalidStateError")                                           \
     X(CancelledError, "asyncio", "CancelledError")                                                 \
     X(SendfileNotAvailableError, "asyncio", "SendfileNotAvailableError")                           \
-    X(Task, "asyncio", "Task")                                                                     \
     X(TimerHandle, "asyncio", "TimerHandle")                                                       \
     X(WeakSet, "weakref", "WeakSet")                                                               \
     X(_format_callback_source, "asyncio.format_helpers", "_format_callback_source")                \
@@ -91,6 +91,7 @@
     X(ensure_future, "asyncio", "ensure_future")                                                   \
     X(events, "asyncio", "events")                                                                 \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                    \
+    X(futures, "asyncio", "futures")                                                               \
     X(gather, "asyncio", "gather")                                                                 \
     X(get_asyncgen_hooks, "sys", "get_asyncgen_hooks")                                             \
     X(get_coroutine_origin_tracking_depth, "sys", "get_coroutine_origin_tracking_depth")           \
@@ -101,6 +102,7 @@
     X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
+    X(tasks, "asyncio", "tasks")                                                                   \
     X(wrap_future, "asyncio", "wrap_future")
 
 #define PY__HANDLES_KEPT 1000 /* of each type, to be used again */

@@ -2,11 +2,22 @@
 #include "errors.h"
 #include "loop.h"
 
+/* asyncio.futures.Future, asyncio.tasks.Task: as programs may have replaced them. Borrowed. */
+static PyObject *class_of(PyObject *module, PyObject *name)
+{
+    PyObject *found = PyDict_GetItemWithError(PyModule_GetDict(module), name);
+    if (unlikely(!found) && !PyErr_Occurred())
+        PyErr_SetObject(PyExc_AttributeError, name);
+    return found;
+}
+
 PyObject *py__new_future(struct py__loop *self)
 {
+    PyObject *type = class_of(self->py->std.futures, self->py->names.Future);
     PyObject *stack[] = {NULL, (PyObject *)self};
-    return PyObject_Vectorcall(self->py->std.Future, stack + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               self->py->loop_keyword);
+    return type ? PyObject_Vectorcall(type, stack + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                      self->py->loop_keyword)
+                : NULL;
 }
 
 PyObject *py__loop_create_future(struct py__loop *self)
@@ -51,10 +62,13 @@ static PyObject *make_task(struct py__loop *self, PyObject *coroutine, PyObject 
                            PyObject *names)
 {
     const struct py__module *py = self->py;
+    PyObject *type = class_of(py->std.tasks, py->names.Task);
     Py_ssize_t n = names ? PyTuple_GET_SIZE(names) : 0;
+    if (!type)
+        return NULL;
     if (n == 0) {
         PyObject *stack[] = {NULL, coroutine, (PyObject *)self};
-        return PyObject_Vectorcall(py->std.Task, stack + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+        return PyObject_Vectorcall(type, stack + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                    py->loop_keyword);
     }
     PyObject *keywords = PyDict_New();
@@ -63,7 +77,7 @@ static PyObject *make_task(struct py__loop *self, PyObject *coroutine, PyObject 
                                     : -1;
     for (Py_ssize_t i = 0; rc == 0 && i < n; i++)
         rc = PyDict_SetItem(keywords, PyTuple_GET_ITEM(names, i), values[i]);
-    PyObject *task = rc == 0 ? PyObject_Call(py->std.Task, positional, keywords) : NULL;
+    PyObject *task = rc == 0 ? PyObject_Call(type, positional, keywords) : NULL;
     Py_XDECREF(positional);
     Py_XDECREF(keywords);
     return task;
