@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import logging
 import weakref
 
 import cio
@@ -13,11 +14,9 @@ class Thing:
     pass
 
 
-@pytest.fixture
-def loop():
-    loop = cio.EventLoop()
-    yield loop
-    loop.close()
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.WARNING, logger="asyncio")
 
 
 def run_ready(loop):

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import os
 import signal
 import subprocess
@@ -16,11 +17,9 @@ import cio
 import pytest
 
 
-@pytest.fixture
-def loop():
-    loop = cio.EventLoop()
-    yield loop
-    loop.close()
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.WARNING, logger="asyncio")
 
 
 def run_script(text, *arguments, timeout=30):
