@@ -33,7 +33,7 @@ find_pythons() {
     {
         local folder candidate
         for folder in ${PATH//:/ } "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin; do
-            for candidate in "$folder"/python3 "$folder"/python3.1[1-9]; do
+            for candidate in "$folder"/python3 "$folder"/python3.1[1-9] "$folder"/python3.1[1-9]d; do
                 [ -x "$candidate" ] && describe "$candidate"
             done
         done
@@ -54,7 +54,9 @@ prepare() { # PYTHON [SETTING...]  the settings are the build's
         "${found#* }" -m venv "$home/venv" || return 1
     fi
     install "$TESTS/requirements.txt" || return 1
-    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall -C build-dir="$home/build" "${@:2}" . || return 1
+    # Debian's headers of a debug build are links to the others, and gcc looks for pyconfig.h where a system's link leads.
+    case $version in *d) export CFLAGS=-fno-canonical-system-headers ;; esac
+    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall --config-settings build-dir="$home/build" "${@:2}" . || return 1
 }
 
 # Nothing is asked of the network where the same has been installed before.
@@ -82,7 +84,7 @@ newest() {
 # Objects of Python come from malloc() then, so that the sanitizer sees each. Python itself never frees all that it has.
 test_asan() { # PYTHON
     local status=0 variant=-asan flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1'
-    prepare "$1" -C cmake.define.CMAKE_C_FLAGS="$flags" -C cmake.build-type=None -C install.strip=false || return 1
+    prepare "$1" --config-settings cmake.define.CMAKE_C_FLAGS="$flags" --config-settings cmake.build-type=None --config-settings install.strip=false || return 1
     local name=python-$(basename "$home")
     rm -f "$LOGS/$name"-*.xml
     local under=(env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc
