@@ -35,6 +35,7 @@ curl:curl
 ncat:ncat
 wrk:wrk
 python3-dev
+python3-dbg
 python3-venv
 PYTHON_TESTSUITE
 redis-server:redis-server
