@@ -68,7 +68,7 @@ static PySendResult go_on(struct py__coroutine *self, PyObject *sent, PyObject *
         Py_XDECREF(sent);
         if (step != PY__AWAIT) {
             end(self);
-            *ret = what;
+            *ret = step == PY__RETURN ? what : NULL;
             return step == PY__RETURN ? PYGEN_RETURN : PYGEN_ERROR;
         }
         sent = NULL;

@@ -3,7 +3,7 @@
 
 #include "errors.h"
 #include "handle.h"
-#include "loop.h"
+#include "transport.h"
 
 static int as_int(PyObject *number)
 {
@@ -44,19 +44,13 @@ static bool is_taken(struct py__loop *self, int fd)
     return file && file->taken;
 }
 
-static int refuse_taken(PyObject *object)
-{
-    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by a transport", object);
-    return -1;
-}
-
 /* The descriptor that the program may watch; -1: an exception is set. */
 static int watchable(struct py__loop *self, PyObject *object)
 {
     int fd = py__fileno(self, object);
     if (fd < 0)
         return -1;
-    return is_taken(self, fd) ? refuse_taken(object) : fd;
+    return is_taken(self, fd) && py__transport_check_free(self, fd, object) < 0 ? -1 : fd;
 }
 
 static int watch(struct py__loop *self, int fd, struct py__handle *handle,

@@ -297,7 +297,7 @@ static PyObject *describe(const struct py__handle *self)
     return text;
 }
 
-static void report(struct py__handle *self)
+void py__handle_report(struct py__handle *self)
 {
     if (py__exception_leaves()) {
         py__loop_leave(self->loop);
@@ -329,7 +329,7 @@ void py__handle_run(struct py__handle *self)
     if (likely(result != NULL))
         Py_DECREF(result);
     else
-        report(self);
+        py__handle_report(self);
     if (unlikely(self->canceled))
         drop_call(self);
 }

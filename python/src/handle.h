@@ -58,6 +58,9 @@ int py__handle_call_at(struct py__handle *handle);
 /* Calls it in its context, and reports what goes wrong. Borrowed. */
 void py__handle_run(struct py__handle *handle);
 
+/* Reports the exception that is set, as one that the call has raised. */
+void py__handle_report(struct py__handle *handle);
+
 /* As handle.cancel(). */
 int py__handle_cancel(struct py__handle *handle);
 

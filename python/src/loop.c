@@ -7,7 +7,9 @@
 #include "errors.h"
 #include "handle.h"
 #include "run.h"
+#include "server.h"
 #include "signals.h"
+#include "transport.h"
 
 /* ---- what is pending ---- */
 
@@ -84,6 +86,10 @@ static void close_core(struct py__loop *self)
     PyObject *pending = PyList_New(0);
     if (!pending || visit_all(self, append, pending) < 0)
         PyErr_Clear(); /* they leak rather than be lost in the middle */
+    if (pending) {
+        py__servers_forget(self, pending);
+        py__transports_forget(self, pending);
+    }
     self->closed = self->checked = true;
     cio_loop_close(self->loop);
     for (Py_ssize_t i = 0; pending && i < PyList_GET_SIZE(pending); i++)
@@ -103,6 +109,7 @@ static PyObject *new_loop(PyTypeObject *type, PyObject *arguments, PyObject *key
         return NULL;
     self->py = PyModule_GetState(module);
     self->closed = self->checked = true; /* until it is open */
+    cio__ring_init(&self->servers);
     cio_loop_options options = {.turn_budget = CIO_FOREVER};
     self->loop = cio_loop_new(&options);
     if (!self->loop) {
@@ -160,7 +167,10 @@ static int traverse_loop(PyObject *object, visitproc visit, void *arg)
         visitproc visit;
         void *arg;
     } visitor = {visit, arg};
-    return visit_all(self, visit_handle, &visitor);
+    int rc = py__servers_visit(self, visit, arg);
+    if (rc == 0)
+        rc = py__transports_visit(self, visit, arg);
+    return rc ? rc : visit_all(self, visit_handle, &visitor);
 }
 
 static int clear_loop(PyObject *object)
@@ -188,6 +198,7 @@ static void dealloc_loop(PyObject *object)
     PyObject_GC_UnTrack(object);
     clear_loop(object);
     cio_loop_free(py__loop(object)->loop);
+    PyMem_Free(py__loop(object)->read_buffer);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -252,7 +263,7 @@ static PyObject *close_loop(PyObject *object, PyObject *unused)
     }
     if (self->closed)
         Py_RETURN_NONE;
-    if (self->debug && py__log("debug", "Close %r", object) < 0)
+    if (self->debug && py__log("debug", "(sO)", "Close %r", object) < 0)
         return NULL;
     int rc = py__signals_close(self);
     PyObject *exception = py__take_exception();

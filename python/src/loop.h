@@ -30,10 +30,13 @@ struct py__loop {
     PyObject *task_factory; /* NULL: none */
     PyObject *exception_handler;
     PyObject *default_executor;
-    PyObject *asyncgens;       /* a WeakSet; NULL: none was seen yet */
-    PyObject *signal_handlers; /* a dict; NULL: none */
-    PyObject *current_handle;  /* in debug mode */
-    PyObject *transports;      /* a WeakValueDictionary: fd -> transport */
+    PyObject *asyncgens;               /* a WeakSet; NULL: none was seen yet */
+    PyObject *signal_handlers;         /* a dict; NULL: none */
+    PyObject *current_handle;          /* in debug mode */
+    struct py__transport **transports; /* by descriptor, borrowed; NULL: none has it */
+    size_t n_transports;
+    cio_ring servers;  /* those that serve; a reference to each */
+    char *read_buffer; /* what sockets are read into; NULL: none was yet */
     struct py__signals *signals;
     PyObject *origin_tracking_depth;
 
@@ -55,6 +58,11 @@ extern PyMethodDef py__loop_signal_methods[];
 extern PyMethodDef py__loop_sock_methods[];
 extern PyMethodDef py__loop_name_methods[];
 extern PyMethodDef py__loop_debug_methods[];
+extern PyMethodDef py__loop_connect_methods[];
+extern PyMethodDef py__loop_serve_methods[];
+extern PyMethodDef py__loop_accepted_methods[];
+extern PyMethodDef py__loop_unix_methods[];
+extern PyMethodDef py__loop_sendfile_methods[];
 
 static inline struct py__loop *py__loop(PyObject *self)
 {

@@ -4,6 +4,8 @@
 #include "coroutine.h"
 #include "handle.h"
 #include "loop.h"
+#include "server.h"
+#include "stream.h"
 
 static PyObject *import(const char *module, const char *name)
 {
@@ -35,11 +37,18 @@ PyObject *py__call(const char *module, const char *name, const char *format, ...
     return result;
 }
 
-int py__log(const char *method, const char *format, PyObject *argument)
+int py__log(const char *method, const char *format, ...)
 {
     PyObject *logger = import("asyncio.base_events", "logger");
-    PyObject *result = logger ? PyObject_CallMethod(logger, method, "sO", format, argument) : NULL;
+    PyObject *function = logger ? PyObject_GetAttrString(logger, method) : NULL;
+    va_list list;
+    va_start(list, format);
+    PyObject *arguments = function ? Py_VaBuildValue(format, list) : NULL;
+    va_end(list);
+    PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
     Py_XDECREF(logger);
+    Py_XDECREF(function);
+    Py_XDECREF(arguments);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -82,27 +91,35 @@ static int look_at_helpers(struct py__module *py)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* A handle's slots lie within the room that we leave for them. */
+/* The slots of asyncio's types lie within the room that we leave for them. */
 static int check_sizes(const struct py__module *py)
 {
-    const PyTypeObject *base = (PyTypeObject *)py->std.TimerHandle;
-    if (base->tp_basicsize <= PY__HANDLE_BASE)
-        return 0;
-    PyErr_Format(PyExc_ImportError, "asyncio.TimerHandle has %zd bytes, more than the %d of cio's",
-                 base->tp_basicsize, PY__HANDLE_BASE);
-    return -1;
+    const struct {
+        PyObject *type;
+        Py_ssize_t most;
+    } bases[] = {{py->std.TimerHandle, PY__HANDLE_BASE},
+                 {py->std.FlowControlMixin, PY__TRANSPORT_BASE}};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        const PyTypeObject *base = (PyTypeObject *)bases[i].type;
+        if (base->tp_basicsize <= bases[i].most)
+            continue;
+        PyErr_Format(PyExc_ImportError, "asyncio's %s has %zd bytes, more than the %zd of cio's",
+                     base->tp_name, base->tp_basicsize, bases[i].most);
+        return -1;
+    }
+    return 0;
 }
 
 /*
- * The class that programs see is made as a class statement would: so it has asyncio's abstract loop
- * among its bases, and its objects take attributes.
+ * The classes that programs see are made as a class statement would: so they have asyncio's abstract
+ * ones among their bases, and their objects take attributes.
  */
-static PyTypeObject *make_event_loop_type(struct py__module *py)
+static PyTypeObject *make_class(const char *name, PyTypeObject *type, PyObject *abstract,
+                                const char *text)
 {
-    return (PyTypeObject *)PyObject_CallFunction(
-        (PyObject *)&PyType_Type, "s(OO){s:s,s:s}", "EventLoop", py->loop_type,
-        py->std.AbstractEventLoop, "__module__", "cio", "__doc__",
-        "An event loop for asyncio's programs.");
+    return (PyTypeObject *)PyObject_CallFunction((PyObject *)&PyType_Type, "s(OO){s:s,s:s}", name,
+                                                 type, abstract, "__module__", "cio", "__doc__",
+                                                 text);
 }
 
 static int add_methods(PyTypeObject *type, PyMethodDef *methods)
@@ -122,10 +139,11 @@ static int add_methods(PyTypeObject *type, PyMethodDef *methods)
 static int add_loop_methods(PyTypeObject *type)
 {
     static PyMethodDef *const chapters[] = {
-        py__loop_call_methods,     py__loop_task_methods,  py__loop_exception_methods,
-        py__loop_file_methods,     py__loop_debug_methods, py__loop_asyncgen_methods,
-        py__loop_executor_methods, py__loop_sock_methods,  py__loop_name_methods,
-        py__loop_signal_methods,
+        py__loop_call_methods,     py__loop_task_methods,    py__loop_exception_methods,
+        py__loop_file_methods,     py__loop_debug_methods,   py__loop_asyncgen_methods,
+        py__loop_executor_methods, py__loop_sock_methods,    py__loop_name_methods,
+        py__loop_signal_methods,   py__loop_connect_methods, py__loop_serve_methods,
+        py__loop_accepted_methods, py__loop_unix_methods,    py__loop_sendfile_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)
@@ -133,22 +151,82 @@ static int add_loop_methods(PyTypeObject *type)
     return 0;
 }
 
+static int add_fields(PyTypeObject *type, PyGetSetDef *fields)
+{
+    for (; fields->name; fields++) {
+        PyObject *field = PyDescr_NewGetSet(type, fields);
+        int rc = field ? PyObject_SetAttrString((PyObject *)type, fields->name, field) : -1;
+        Py_XDECREF(field);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_stream_methods(PyTypeObject *type)
+{
+    return add_methods(type, py__transport_methods) < 0 ||
+                   add_methods(type, py__transport_read_methods) < 0 ||
+                   add_methods(type, py__transport_write_methods) < 0 ||
+                   add_methods(type, py__stream_write_methods) < 0 ||
+                   add_fields(type, py__transport_fields) < 0
+               ? -1
+               : 0;
+}
+
+/* What is Python in asyncio, rarely called and works on any loop, is asyncio's own. */
+static int borrow_methods(struct py__module *py)
+{
+    static const char *const names[] = {"sendfile", "_sendfile_fallback", "start_tls"};
+    PyObject *base = import("asyncio.base_events", "BaseEventLoop");
+    int rc = base ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
+        PyObject *method = PyObject_GetAttrString(base, names[i]);
+        rc = method ? PyObject_SetAttrString((PyObject *)py->event_loop_type, names[i], method)
+                    : -1;
+        Py_XDECREF(method);
+    }
+    Py_XDECREF(base);
+    return rc;
+}
+
+/* By these asyncio knows what a transport can do. */
+static int mark_stream(struct py__module *py)
+{
+    PyObject *mode = import("asyncio.constants", "_SendfileMode");
+    PyObject *native = mode ? PyObject_GetAttrString(mode, "TRY_NATIVE") : NULL;
+    PyObject *stream = (PyObject *)py->stream_type;
+    int rc = native && PyObject_SetAttrString(stream, "_sendfile_compatible", native) == 0
+                 ? PyObject_SetAttrString(stream, "_start_tls_compatible", Py_True)
+                 : -1;
+    Py_XDECREF(native);
+    Py_XDECREF(mode);
+    return rc;
+}
+
 static int make_types(PyObject *module, struct py__module *py)
 {
     py->handle_type = py__make_type(module, &py__handle_spec, py->std.Handle);
     py->timer_handle_type = py__make_type(module, &py__timer_handle_spec, py->std.TimerHandle);
     py->coroutine_type = py__make_type(module, &py__coroutine_spec, NULL);
+    py->stream_type = py__make_type(module, &py__stream_spec, py->std.FlowControlMixin);
+    py->server_half = py__make_type(module, &py__server_spec, NULL);
     py->loop_type = py__make_type(module, &py__loop_spec, NULL);
     if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
+        !py->stream_type || !py->server_half || add_stream_methods(py->stream_type) < 0 ||
         add_loop_methods(py->loop_type) < 0)
         return -1;
-    py->event_loop_type = make_event_loop_type(py);
-    return py->event_loop_type ? 0 : -1;
+    py->event_loop_type = make_class("EventLoop", py->loop_type, py->std.AbstractEventLoop,
+                                     "An event loop for asyncio's programs.");
+    py->server_type = make_class("Server", py->server_half, py->std.AbstractServer,
+                                 "What create_server() returns.");
+    return py->event_loop_type && py->server_type && borrow_methods(py) == 0 ? mark_stream(py) : -1;
 }
 
 static int fill_module(PyObject *module, struct py__module *py)
 {
-    PyTypeObject *types[] = {py->event_loop_type, py->handle_type, py->timer_handle_type};
+    PyTypeObject *types[] = {py->event_loop_type, py->handle_type, py->timer_handle_type,
+                             py->stream_type, py->server_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0)
             return -1;
@@ -183,6 +261,10 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->handle_type);
     Py_VISIT(py->timer_handle_type);
     Py_VISIT(py->coroutine_type);
+    Py_VISIT(py->stream_type);
+    Py_VISIT(py->server_type);
+    Py_VISIT(py->server_half);
+    Py_VISIT(py->layer_type);
     return 0;
 }
 
@@ -200,6 +282,10 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->handle_type);
     Py_CLEAR(py->timer_handle_type);
     Py_CLEAR(py->coroutine_type);
+    Py_CLEAR(py->stream_type);
+    Py_CLEAR(py->server_type);
+    Py_CLEAR(py->server_half);
+    Py_CLEAR(py->layer_type);
     Py_CLEAR(py->context_keyword);
     Py_CLEAR(py->loop_keyword);
     return 0;

@@ -25,13 +25,19 @@
     X(Future)                                                                                      \
     X(Task)                                                                                        \
     X(__await__)                                                                                   \
+    X(_attach)                                                                                     \
+    X(_call_connection_lost)                                                                       \
+    X(_detach)                                                                                     \
     X(_get_running_loop)                                                                           \
     X(_log_destroy_pending)                                                                        \
+    X(_make_ssl_transport)                                                                         \
     X(_set_running_loop)                                                                           \
     X(_source_traceback)                                                                           \
     X(acquire)                                                                                     \
     X(add)                                                                                         \
     X(add_done_callback)                                                                           \
+    X(bind)                                                                                        \
+    X(buffer_updated)                                                                              \
     X(call_at)                                                                                     \
     X(call_exception_handler)                                                                      \
     X(call_soon)                                                                                   \
@@ -40,28 +46,42 @@
     X(cancelled)                                                                                   \
     X(clear)                                                                                       \
     X(close)                                                                                       \
+    X(connection_lost)                                                                             \
+    X(connection_made)                                                                             \
     X(context)                                                                                     \
     X(create_future)                                                                               \
     X(create_task)                                                                                 \
+    X(data_received)                                                                               \
     X(debug)                                                                                       \
     X(discard)                                                                                     \
     X(done)                                                                                        \
+    X(eof_received)                                                                                \
     X(exception)                                                                                   \
     X(extract_stack)                                                                               \
+    X(family)                                                                                      \
     X(fileno)                                                                                      \
+    X(get_buffer)                                                                                  \
     X(get_context)                                                                                 \
     X(get_debug)                                                                                   \
+    X(getaddrinfo)                                                                                 \
+    X(getsockname)                                                                                 \
+    X(is_closing)                                                                                  \
     X(join)                                                                                        \
+    X(listen)                                                                                      \
     X(loop)                                                                                        \
     X(name)                                                                                        \
+    X(pause_writing)                                                                               \
+    X(proto)                                                                                       \
     X(remove_done_callback)                                                                        \
     X(result)                                                                                      \
+    X(resume_writing)                                                                              \
     X(run)                                                                                         \
     X(run_forever)                                                                                 \
     X(send)                                                                                        \
     X(set_exception)                                                                               \
     X(set_name)                                                                                    \
     X(set_result)                                                                                  \
+    X(setblocking)                                                                                 \
     X(shutdown)                                                                                    \
     X(start)                                                                                       \
     X(submit)                                                                                      \
@@ -103,6 +123,11 @@
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
     X(tasks, "asyncio", "tasks")                                                                   \
+    X(AbstractServer, "asyncio", "AbstractServer")                                                 \
+    X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
+    X(FlowControlMixin, "asyncio.transports", "_FlowControlMixin")                                 \
+    X(TransportSocket, "asyncio.trsock", "TransportSocket")                                        \
+    X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
 
 #define PY__HANDLES_KEPT 1000 /* of each type, to be used again */
@@ -132,6 +157,10 @@ struct py__module {
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
     PyTypeObject *coroutine_type;
+    PyTypeObject *stream_type;
+    PyTypeObject *server_half; /* the C half of cio.Server */
+    PyTypeObject *server_type;
+    PyTypeObject *layer_type; /* of protocols in C: see transport.h; NULL: there are none yet */
 
     PyObject *context_keyword; /* ("context",): what the standard library's tasks call with */
     PyObject *loop_keyword;    /* ("loop",) */
@@ -148,8 +177,11 @@ PyTypeObject *py__make_type(PyObject *module, PyType_Spec *spec, PyObject *bases
 /* module.name, imported now: for what is rarely needed, or may be replaced by the program. */
 PyObject *py__import(const char *module, const char *name);
 
-/* logger.method(format, argument): of asyncio's logger, where programs find it to replace it. */
-int py__log(const char *method, const char *format, PyObject *argument);
+/*
+ * logger.method(*arguments): of asyncio's logger, where programs find it to replace it. The format
+ * is Py_BuildValue()'s, of a tuple.
+ */
+int py__log(const char *method, const char *format, ...);
 
 /* module.name(*arguments): the format is Py_BuildValue()'s, of a tuple. */
 PyObject *py__call(const char *module, const char *name, const char *format, ...);

@@ -9,11 +9,10 @@
 #include "arguments.h"
 #include "coroutine.h"
 #include "errors.h"
-
-enum { HOST, PORT, FAMILY, TYPE, PROTO, FLAGS, N_ARGUMENTS };
+#include "names.h"
 
 struct lookup {
-    PyObject *arguments[N_ARGUMENTS];
+    PyObject *arguments[PY__LOOKUP];
 };
 
 /* ---- numbers ---- */
@@ -117,17 +116,16 @@ static PyObject *make_entry(const struct py__module *py, const struct number *nu
     return Py_BuildValue("(OOisN)", family, type, kind->protocol, "", make_address(number));
 }
 
-/* What stands for sure without asking anybody; NULL without an exception if that is not clear. */
-static PyObject *look_at_numbers(const struct py__module *py, PyObject *const *arguments)
+PyObject *py__numeric_addresses(const struct py__module *py, PyObject *const *arguments)
 {
     struct number number;
     int family, type, protocol, flags;
-    if (!parse_int(arguments[FAMILY], &family) || !parse_int(arguments[TYPE], &type) ||
-        !parse_int(arguments[PROTO], &protocol) || !parse_int(arguments[FLAGS], &flags) ||
+    if (!parse_int(arguments[PY__FAMILY], &family) || !parse_int(arguments[PY__TYPE], &type) ||
+        !parse_int(arguments[PY__PROTO], &protocol) || !parse_int(arguments[PY__FLAGS], &flags) ||
         (flags & ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV)) ||
         (type && type != SOCK_STREAM && type != SOCK_DGRAM) ||
-        !parse_host(arguments[HOST], &number) || !parse_port(arguments[PORT], &number.port) ||
-        (family && family != number.family))
+        !parse_host(arguments[PY__HOST], &number) ||
+        !parse_port(arguments[PY__PORT], &number.port) || (family && family != number.family))
         return NULL;
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < sizeof kinds / sizeof *kinds; i++) {
@@ -158,7 +156,7 @@ static PyObject *run(PyObject *loop, PyObject *function, PyObject *const *argume
 {
     PyObject *method = PyObject_GetAttrString(loop, "run_in_executor");
     PyObject *zero = PyLong_FromLong(0);
-    PyObject *stack[N_ARGUMENTS + 3] = {Py_None, function};
+    PyObject *stack[PY__LOOKUP + 3] = {Py_None, function};
     for (int i = 0; i < n; i++)
         stack[2 + i] = arguments[i] ? arguments[i] : zero;
     PyObject *future = method && zero ? PyObject_Vectorcall(method, stack, (size_t)n + 2, NULL)
@@ -174,7 +172,7 @@ static PyObject *run_in_debug_mode(PyObject *loop, PyObject *const *arguments)
     PyObject *type = py__import("asyncio.base_events", "BaseEventLoop");
     PyObject *function = type ? PyObject_GetAttrString(type, "_getaddrinfo_debug") : NULL;
     PyObject *bound = function ? PyMethod_New(function, loop) : NULL;
-    PyObject *future = bound ? run(loop, bound, arguments, N_ARGUMENTS) : NULL;
+    PyObject *future = bound ? run(loop, bound, arguments, PY__LOOKUP) : NULL;
     Py_XDECREF(bound);
     Py_XDECREF(function);
     Py_XDECREF(type);
@@ -193,10 +191,10 @@ static enum py__step begin_addresses(struct py__coroutine *self, struct lookup *
     if (!function)
         return PY__RAISE;
     if (function == self->loop->py->std.getaddrinfo)
-        *ret = look_at_numbers(self->loop->py, state->arguments);
+        *ret = py__numeric_addresses(self->loop->py, state->arguments);
     enum py__step step = *ret ? PY__RETURN : PY__AWAIT;
     if (!*ret && !PyErr_Occurred())
-        *ret = run(loop, function, state->arguments, N_ARGUMENTS);
+        *ret = run(loop, function, state->arguments, PY__LOOKUP);
     Py_DECREF(function);
     return *ret ? step : PY__RAISE;
 }
@@ -251,7 +249,7 @@ static enum py__step names_step(struct py__coroutine *self, PyObject *sent, PyOb
 static int traverse(void *data, visitproc visit, void *arg)
 {
     struct lookup *state = data;
-    for (int i = 0; i < N_ARGUMENTS; i++)
+    for (int i = 0; i < PY__LOOKUP; i++)
         Py_VISIT(state->arguments[i]);
     return 0;
 }
@@ -259,7 +257,7 @@ static int traverse(void *data, visitproc visit, void *arg)
 static void clear(void *data)
 {
     struct lookup *state = data;
-    for (int i = 0; i < N_ARGUMENTS; i++)
+    for (int i = 0; i < PY__LOOKUP; i++)
         Py_CLEAR(state->arguments[i]);
 }
 
@@ -283,12 +281,12 @@ static PyObject *new_lookup(PyObject *loop, const struct py__coroutine_kind *kin
                             const struct py__signature *signature, PyObject *const *arguments,
                             Py_ssize_t n, PyObject *keywords)
 {
-    PyObject *values[N_ARGUMENTS] = {NULL};
+    PyObject *values[PY__LOOKUP] = {NULL};
     if (py__take_arguments(signature, arguments, n, keywords, values) < 0)
         return NULL;
     struct py__coroutine *self = py__coroutine_new(py__loop(loop), kind);
     struct lookup *state = self ? py__coroutine_state(self) : NULL;
-    for (int i = 0; self && i < N_ARGUMENTS; i++)
+    for (int i = 0; self && i < PY__LOOKUP; i++)
         state->arguments[i] = Py_XNewRef(values[i]);
     return (PyObject *)self;
 }

@@ -229,7 +229,7 @@ static int give_wakeup_fd_back(struct py__loop *self)
     if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_OSError))
         return -1;
     PyObject *exception = py__take_exception();
-    int rc = py__log("info", "set_wakeup_fd(-1) failed: %s", exception);
+    int rc = py__log("info", "(sO)", "set_wakeup_fd(-1) failed: %s", exception);
     Py_DECREF(exception);
     return rc;
 }

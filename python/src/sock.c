@@ -22,7 +22,7 @@ PyObject *py__sock_new(PyObject *loop, const struct py__coroutine_kind *kind,
 }
 
 /* SSL sockets are of a class of the module ssl: where that was not imported there are none. */
-static int check_no_ssl(struct py__loop *loop, PyObject *sock)
+int py__check_plain(struct py__loop *loop, PyObject *sock)
 {
     if (likely(Py_TYPE(sock) == (PyTypeObject *)loop->py->std.socket))
         return 0;
@@ -52,7 +52,7 @@ static int check_not_blocking(PyObject *sock)
 int py__sock_check(struct py__coroutine *self, struct py__sock *state)
 {
     struct py__loop *loop = self->loop;
-    if (check_no_ssl(loop, state->sock) < 0 ||
+    if (py__check_plain(loop, state->sock) < 0 ||
         (unlikely(loop->debug) && check_not_blocking(state->sock) < 0) ||
         py__loop_check_closed(loop) < 0)
         return -1;

@@ -27,6 +27,9 @@ PyObject *py__sock_new(PyObject *loop, const struct py__coroutine_kind *kind,
                        const struct py__signature *signature, PyObject *const *arguments,
                        Py_ssize_t n, PyObject *keywords);
 
+/* -1 and TypeError if it is an SSLSocket. */
+int py__check_plain(struct py__loop *loop, PyObject *sock);
+
 /* What each asks first: no SSL socket, and in debug mode no blocking one. Fills fd. */
 int py__sock_check(struct py__coroutine *self, struct py__sock *state);
 

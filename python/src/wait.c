@@ -4,14 +4,17 @@
 #include <errno.h>
 
 #include "errors.h"
+#include "transport.h"
 
 int py__check_free(struct py__loop *loop, int fd)
 {
     const struct cio__file *file = cio__file_find(loop->loop, fd);
     if (likely(!file || !file->taken))
         return 0;
-    PyErr_Format(PyExc_RuntimeError, "File descriptor %d is used by a transport", fd);
-    return -1;
+    PyObject *number = PyLong_FromLong(fd);
+    int rc = number ? py__transport_check_free(loop, fd, number) : -1;
+    Py_XDECREF(number);
+    return rc;
 }
 
 /* It may have been canceled meanwhile: then its task comes to know that first. */

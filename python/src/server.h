@@ -1,0 +1,66 @@
+/* Servers: the C half of cio.Server, and the sockets that it listens on. */
+#ifndef PY_SERVER_H
+#define PY_SERVER_H
+
+#include "transport.h"
+
+struct py__server;
+
+/* One of a server's sockets. */
+struct py__listener {
+    cio_handle call;           /* the descriptor's watch */
+    cio_handle retry;          /* a timer: there were no descriptors left */
+    struct py__server *server; /* borrowed: it outlives the watch */
+    PyObject *sock;
+    PyObject *context; /* in which it serves */
+    int fd;
+    int family, type, protocol;
+    bool watched;
+    PyObject *path; /* of the unix family, to be removed at the end, if still this file; or NULL */
+    unsigned long long inode;
+};
+
+/* What connections are made with. */
+struct py__server_options {
+    PyObject *factory, *ssl, *handshake_timeout, *shutdown_timeout;
+    long backlog;
+};
+
+struct py__server {
+    PyObject_HEAD struct py__loop *loop;
+    struct py__server_options options; /* references of ours; NULL is None */
+    struct py__listener *listeners;
+    Py_ssize_t n_listeners;
+    cio_ring clients; /* of transports' places */
+    Py_ssize_t n_clients;
+    cio_ring serving;  /* its place among the loop's; which then holds a reference */
+    PyObject *waiters; /* a list of futures; NULL: closed, and all clients are gone */
+    PyObject *forever; /* serve_forever()'s future, or NULL */
+    bool is_serving;
+    bool closed;
+};
+
+extern PyType_Spec py__server_spec;
+
+/* Of a sequence of sockets. All is borrowed. */
+PyObject *py__server_new(struct py__loop *loop, PyObject *sockets,
+                         const struct py__server_options *options);
+
+/* For a server of sockets of files: path is to be removed at the end. Borrowed. */
+int py__server_clean_up(PyObject *server, PyObject *path);
+
+int py__server_start(struct py__server *self);
+
+/* A transport of the server's has begun, or ended. Any object may be a server. */
+int py__server_attach(PyObject *server, struct py__transport *transport);
+void py__server_detach(PyObject *server, struct py__transport *transport);
+
+/* Accepts on it, from now on; no longer. */
+int py__listener_start(struct py__listener *self);
+void py__listener_stop(struct py__listener *self);
+
+/* The loop's references, as those of transports. */
+int py__servers_visit(struct py__loop *loop, visitproc visit, void *arg);
+void py__servers_forget(struct py__loop *loop, PyObject *list);
+
+#endif

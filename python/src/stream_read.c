@@ -1,0 +1,181 @@
+/* Reading: from the kernel to the protocol. */
+#include <errno.h>
+
+#include "errors.h"
+#include "stream.h"
+
+static int look_up(struct py__stream *self, struct py__method *method, PyObject *name)
+{
+    PyObject *found = PyObject_GetAttr(self->base.protocol, name);
+    if (!found)
+        return -1;
+    if (PyMethod_Check(found)) {
+        method->function = Py_NewRef(PyMethod_GET_FUNCTION(found));
+        method->self = Py_NewRef(PyMethod_GET_SELF(found));
+        Py_DECREF(found);
+    } else {
+        method->function = found;
+    }
+    return 0;
+}
+
+/* The method is kept as long as the protocol: what the program puts in its place later is not seen. */
+static inline PyObject *call(struct py__stream *self, struct py__method *method, PyObject *name,
+                             PyObject *argument)
+{
+    if (unlikely(!method->function) && look_up(self, method, name) < 0)
+        return NULL;
+    PyObject *function = Py_NewRef(method->function);
+    PyObject *stack[] = {NULL, method->self, argument};
+    PyObject *result;
+    if (likely(method->self != NULL)) {
+        Py_INCREF(stack[1]);
+        result = PyObject_Vectorcall(function, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        Py_DECREF(stack[1]);
+    } else {
+        result = PyObject_Vectorcall(function, stack + 2, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    Py_DECREF(function);
+    return result;
+}
+
+static ssize_t receive(struct py__transport *self, void *data, size_t size)
+{
+    struct cio__os *os = self->loop->loop->os;
+    ssize_t n = os->ops->receive_into(os, self->fd, data, size);
+    if (self->file)
+        cio__file_note_read(self->file, n, size);
+    return n;
+}
+
+static int keep_open(struct py__transport *self)
+{
+    if (self->layer)
+        return self->layer->ops->eof_received(self->layer);
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *result = PyObject_CallMethodNoArgs(protocol, self->loop->py->names.eof_received);
+    Py_DECREF(protocol);
+    int keep = result ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    return keep;
+}
+
+static void end(struct py__transport *self)
+{
+    if (py__transport_log(self, "%r received EOF") < 0) {
+        py__transport_fail(self, "Fatal error on transport");
+        return;
+    }
+    int keep = keep_open(self);
+    if (keep < 0)
+        py__transport_fail(self, "Fatal error: protocol.eof_received() call failed.");
+    else if (keep)
+        py__transport_unwatch(self, CIO__READ);
+    else if (py__transport_close(self) < 0)
+        py__transport_fail(self, "Fatal error on transport");
+}
+
+/* A receive has given no bytes. */
+static void nothing(struct py__transport *self, ssize_t rc)
+{
+    if (rc == 0) {
+        end(self);
+    } else if (rc == -EAGAIN || rc == -EINTR) {
+        py__transport_would_block(self, CIO__READ);
+    } else {
+        py__raise_code((int)rc);
+        py__transport_fail(self, "Fatal read error on socket transport");
+    }
+}
+
+/* ---- into a buffer of ours, and a bytes object ---- */
+
+static char *read_buffer(struct py__loop *loop)
+{
+    if (unlikely(!loop->read_buffer) && !(loop->read_buffer = PyMem_Malloc(PY__READ_MOST)))
+        PyErr_NoMemory();
+    return loop->read_buffer;
+}
+
+static void read_data(struct py__stream *self)
+{
+    struct py__transport *base = &self->base;
+    char *buffer = read_buffer(base->loop);
+    if (unlikely(!buffer)) {
+        py__transport_fail(base, "Fatal read error on socket transport");
+        return;
+    }
+    ssize_t n = receive(base, buffer, PY__READ_MOST);
+    if (unlikely(n <= 0)) {
+        nothing(base, n);
+        return;
+    }
+    if (base->layer) {
+        if (base->layer->ops->data_received(base->layer, buffer, (size_t)n) < 0)
+            py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
+        return;
+    }
+    PyObject *data = PyBytes_FromStringAndSize(buffer, n);
+    PyObject *result = data ? call(self, &self->received, base->loop->py->names.data_received, data)
+                            : NULL;
+    Py_XDECREF(data);
+    if (likely(result != NULL))
+        Py_DECREF(result);
+    else
+        py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
+}
+
+/* ---- into a buffer of the protocol's ---- */
+
+static int get_buffer(struct py__stream *self, Py_buffer *view)
+{
+    const struct py__module *py = self->base.loop->py;
+    PyObject *hint = PyLong_FromLong(-1);
+    PyObject *buffer = hint ? call(self, &self->get_buffer, py->names.get_buffer, hint) : NULL;
+    Py_XDECREF(hint);
+    Py_ssize_t size = buffer ? PyObject_Size(buffer) : -1;
+    if (size == 0)
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    int rc = size > 0 ? PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE) : -1;
+    Py_XDECREF(buffer);
+    return rc;
+}
+
+static void read_into_buffer(struct py__stream *self)
+{
+    struct py__transport *base = &self->base;
+    const struct py__module *py = base->loop->py;
+    Py_buffer view;
+    if (get_buffer(self, &view) < 0) {
+        py__transport_fail(base, "Fatal error: protocol.get_buffer() call failed.");
+        return;
+    }
+    if (unlikely(base->conn_lost)) { /* get_buffer() has aborted */
+        PyBuffer_Release(&view);
+        return;
+    }
+    ssize_t n = receive(base, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    if (unlikely(n <= 0)) {
+        nothing(base, n);
+        return;
+    }
+    PyObject *count = PyLong_FromSsize_t(n);
+    PyObject *result = count ? call(self, &self->received, py->names.buffer_updated, count) : NULL;
+    Py_XDECREF(count);
+    if (likely(result != NULL))
+        Py_DECREF(result);
+    else
+        py__transport_fail(base, "Fatal error: protocol.buffer_updated() call failed.");
+}
+
+void py__stream_readable(struct py__transport *base)
+{
+    struct py__stream *self = py__stream(&base->object);
+    if (unlikely(base->conn_lost))
+        return;
+    if (self->buffered)
+        read_into_buffer(self);
+    else
+        read_data(self);
+}
