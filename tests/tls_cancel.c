@@ -174,9 +174,12 @@ TEST(a_client_that_dawdles_in_its_handshake_is_cut_off)
 /* ---- reading and writing ---- */
 
 /* One end, and a server's that does what it is told. */
+static bool held;
+
 static int hold_client(cio_stream *s, void *arg)
 {
-    (void)s;
+    net_small_buffers(cio_stream_fd(s));
+    held = true;
     return cio_event_wait(arg);
 }
 
@@ -237,6 +240,8 @@ static int canceled_writes(void *arg)
     serve_tls(&server, hold_client, &go, NULL);
     assert_int_equal(connect_tls(&s, &server, context), 0);
     net_small_buffers(cio_stream_fd(s));
+    while (!held)
+        assert_int_equal(cio_yield(), 0);
     struct writing w = {s, much, MUCH};
     cio_task *task = cio_create_task(write_task, &w);
     settle_streams();
