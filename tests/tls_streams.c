@@ -162,6 +162,73 @@ TEST(every_byte_arrives_with_tls_1_2)
     assert_int_equal(run_quiet(storm, &bulk), 0);
 }
 
+/* ---- stacks: handshakes run on the loop's ---- */
+
+enum { SMALL = 16 * 1024 };
+
+static int echo_frugally(cio_stream *s, void *arg)
+{
+    const void *data;
+    ssize_t n;
+    int rc = 0;
+    (void)arg;
+    while (rc == 0 && (n = cio_peek(s, 1, &data)) > 0) {
+        rc = cio_write(s, data, (size_t)n);
+        cio_consume(s, (size_t)n);
+    }
+    return rc;
+}
+
+struct frugal {
+    const char *port;
+    const cio_tls_context *context;
+};
+
+static int ask_frugally(void *arg)
+{
+    const struct frugal *f = arg;
+    cio_stream *s;
+    char line[20];
+    cio_connect_options how = {.tls = f->context, .server_hostname = "localhost"};
+    int rc = cio_open_connection(&s, "127.0.0.1", f->port, &how);
+    assert_int_equal(rc, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cio_write(s, "hello\n", 6), 0);
+        assert_int_equal(cio_read_line(s, line, sizeof line), 6);
+        assert_int_equal(cio_tls_update_keys(s, true), 0);
+    }
+    return cio_close(s);
+}
+
+static int small_stacks(void *arg)
+{
+    cio_server *server;
+    char port[8];
+    cio_tls_context *client = client_context(NULL), *ours = server_context(NULL);
+    cio_server_options how = {.tls = ours, .stack_size = SMALL};
+    (void)arg;
+    assert_int_equal(cio_start_server(&server, echo_frugally, NULL, "127.0.0.1", "0", &how), 0);
+    name_port(port, server);
+    struct frugal f = {port, client};
+    for (int i = 0; i < 3; i++) { /* the second is a resumption */
+        cio_task_options small = {.stack_size = SMALL};
+        assert_int_equal(cio_await(cio_create_task_with(&small, ask_frugally, &f)), 0);
+    }
+    assert_int_equal(cio_server_close(server), 0);
+    assert_int_equal(cio_server_wait_closed(server), 0);
+    cio_server_free(server);
+    cio_tls_context_free(client);
+    cio_tls_context_free(ours);
+    return 0;
+}
+
+TEST(small_stacks_are_enough)
+{
+    if (test_is_slow())
+        test_skip("sanitizers and emulators need larger frames");
+    assert_int_equal(run_quiet(small_stacks, NULL), 0);
+}
+
 /* ---- blocking clients, which know OpenSSL only ---- */
 
 struct blocking {

@@ -20,6 +20,9 @@
  * at most shutdown_timeout. Renegotiation is refused, TLS 1.3's key updates are answered,
  * compression and early data are off. Kernel TLS is not used.
  *
+ * Handshakes run on the loop's own stack: a task with 16 KiB of it can speak TLS. They take a good
+ * part of a millisecond, in which the loop does nothing else; callbacks of a context must not wait.
+ *
  * An idle connection holds no buffers of ours and none of OpenSSL's. A peer that does not read
  * makes us hold 64 KiB more than the stream's or transport's own limits. Memory that OpenSSL takes
  * comes from the C library, not from cio_set_allocator().

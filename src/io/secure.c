@@ -156,14 +156,14 @@ static int end_start(cio_transport *t, int rc)
     cio__tls_remember(t->channel.layer);
     if (lost)
         cio__transport_free(t);
-    else if (rc < 0)
+    else if (rc < 0 && !t->closing)
         cio__transport_fail(t, rc == CIO_ECANCELED ? -ECONNABORTED : rc);
     return rc;
 }
 
 int cio_transport_start_tls(cio_transport *t, const cio_tls_context *tls, const char *host)
 {
-    struct cio__layer *layer;
+    struct cio__layer *layer = NULL;
     if (!t || !tls)
         return -EINVAL;
     if (!cio__current)

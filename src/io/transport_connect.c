@@ -38,7 +38,7 @@ static int connect_protocol(cio_transport **ret, const cio_protocol *protocol, v
                             const char *host, const char *service,
                             const cio_connect_options *options)
 {
-    cio_transport *t;
+    cio_transport *t = NULL;
     struct cio__layer *layer = NULL;
     if (fd < 0)
         return fd;

@@ -90,6 +90,7 @@ static int set_protocols(cio_tls_context *tls, const char *const *names)
 
 /* ---- the name that a client asks for ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int on_name(SSL *ssl, int *alert, void *arg)
 {
     const cio_tls_context *tls = arg;

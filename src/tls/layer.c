@@ -338,7 +338,7 @@ static ssize_t layer_receive(struct cio__layer *layer, struct cio__channel *chan
 {
     struct cio__tls *tls = (struct cio__tls *)layer;
     size_t got = 0;
-    ssize_t n = tls->rc;
+    ssize_t n;
     (void)channel;
     if (unlikely(tls->state != CIO__TLS_OPEN) || unlikely(tls->rc < 0))
         return tls->rc ? tls->rc : CIO_ESTATE;
