@@ -52,6 +52,10 @@ enum {
 
 #define TLS_CELL(args, row) {args, TLS, B_CIO | B_GO | B_HAND, {{"cpu", row, "us"}}}
 
+#define UDP_CELL(args, row, mode)                                                                  \
+    {args, UDP, B_CIO | B_UV | B_GO | B_HAND,                                                      \
+     {{"cpu", row, "ns"}, {"rate", row "-rate", "/s"}}, mode}
+
 const struct bench benches[] = {
     /* Nanoseconds a hop with N tasks ready. libuv's nearest thing is N idle callbacks. */
     {"switch 1", PLAIN, B_ALL | B_GO, NS("switch-1")},
@@ -151,6 +155,12 @@ const struct bench benches[] = {
     HTTP_CELL(50, 1024),
     HTTP_CELL(1000, 1024),
     HTTP_CELL(10, 1048576),
+    UDP_CELL("echo 64 1", "udp-echo-1x64", NULL),
+    UDP_CELL("echo 64 64", "udp-echo-64x64", NULL),
+    UDP_CELL("echo 1024 64", "udp-echo-64x1024", NULL),
+    UDP_CELL("echo 64 64", "udp-protocol-64x64", "echo-udp-protocol"),
+    UDP_CELL("sink 64 256", "udp-sink-64", NULL),
+    UDP_CELL("sink 1024 256", "udp-sink-1024", NULL),
 #if BENCH_TLS
     TLS_CELL("full 1 1", "tls-handshake"),
     TLS_CELL("resumed 1 1", "tls-resumed"),

@@ -25,6 +25,7 @@ enum kind {
     PLAIN, /* run the subject with `args`, read its values */
     HEAVY, /* the same, but it takes seconds or gigabytes: at most three rounds */
     TLS,   /* `args` is "KIND CONNECTIONS BYTES": the same, over TLS, by bench_tls_load */
+    UDP,   /* `args` is "echo|sink BYTES IN-FLIGHT": the same, by bench_udp_load */
     ECHO,  /* `args` is "CONNECTIONS BYTES [IN-FLIGHT]": the subject serves, bench_load measures */
     HTTP,  /* the same: it serves a file of that many bytes, in a directory that it is told */
 };

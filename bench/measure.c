@@ -103,7 +103,10 @@ static void measure_server(const struct bench *b, enum subject s, const struct o
     }
     snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
              b->args, load_more);
-    if (run_start(&load, b->kind == TLS ? "bench_tls_load" : "bench_load", args, LOAD_CPU) < 0)
+    const char *program = b->kind == TLS   ? "bench_tls_load"
+                          : b->kind == UDP ? "bench_udp_load"
+                                           : "bench_load";
+    if (run_start(&load, program, args, LOAD_CPU) < 0)
         fail(out, strerror(errno));
     else
         collect(&load, b, out);
@@ -139,6 +142,12 @@ void measure(const struct bench *b, enum subject s, const struct options *o, str
         measure_server(b, s, o, s == CIO && b->cio_mode ? b->cio_mode : "echo", "", out);
     else if (b->kind == HTTP)
         measure_http(b, s, o, out);
+    else if (b->kind == UDP)
+        measure_server(b, s, o,
+                       s == CIO && b->cio_mode       ? b->cio_mode
+                       : strncmp(b->args, "sink", 4) ? "echo-udp"
+                                                     : "sink-udp",
+                       "", out);
     else if (b->kind == TLS)
         measure_server(b, s, o, "echo-tls", "", out);
     else

@@ -154,6 +154,9 @@ int main(int argc, char **argv)
         {"queue-nowait", bench_queue_nowait},
         {"echo-stream", bench_echo_stream},
         {"echo-protocol", bench_echo_protocol},
+        {"echo-udp", bench_echo_udp},
+        {"echo-udp-protocol", bench_echo_udp_protocol},
+        {"sink-udp", bench_sink_udp},
 #if BENCH_TLS
         {"echo-tls", bench_echo_tls},
 #endif

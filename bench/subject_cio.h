@@ -46,6 +46,10 @@ void bench_echo_stream(long n);
 void bench_echo_protocol(long n);
 void bench_idle_transports(long n);
 void bench_idle_streams(long n);
+/* cio_udp.c */
+void bench_echo_udp(long n);
+void bench_echo_udp_protocol(long n);
+void bench_sink_udp(long n);
 /* cio_tls.c */
 void bench_echo_tls(long n);
 

@@ -205,6 +205,8 @@ int main(int argc, char **argv)
         {"lookup-number", bench_lookup_number},
         {"lookup-name", bench_lookup_name},
         {"echo", bench_echo},
+        {"echo-udp", bench_echo_udp},
+        {"sink-udp", bench_sink_udp},
 #if BENCH_TLS
         {"echo-tls", bench_echo_tls},
 #endif

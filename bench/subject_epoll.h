@@ -7,6 +7,9 @@ void bench_switch_deep(long n);
 /* hand_names.c */
 void bench_lookup_number(long n);
 void bench_lookup_name(long n);
+/* hand_udp.c */
+void bench_echo_udp(long n);
+void bench_sink_udp(long n);
 /* hand_tls.c */
 void bench_echo_tls(long n);
 

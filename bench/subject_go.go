@@ -195,6 +195,23 @@ func echoTLS(int) {
 	}
 }
 
+// Every so many'th datagram goes back.
+func answerUDP(each int) {
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	mustNot(err)
+	mustNot(socket.SetReadBuffer(4 << 20))
+	fmt.Println("port", socket.LocalAddr().(*net.UDPAddr).Port)
+	buffer := make([]byte, 65536)
+	for i := 1; ; i++ {
+		n, from, err := socket.ReadFromUDPAddrPort(buffer)
+		mustNot(err)
+		if i%each == 0 {
+			_, err = socket.WriteToUDPAddrPort(buffer[:n], from)
+			mustNot(err)
+		}
+	}
+}
+
 func main() {
 	modes := map[string]func(int){
 		"queue":         queuePingpong,
@@ -205,6 +222,8 @@ func main() {
 		"lookup-number": lookupNumber,
 		"lookup-name":   lookupName,
 		"echo-tls":      echoTLS,
+		"echo-udp":      func(int) { answerUDP(1) },
+		"sink-udp":      func(int) { answerUDP(64) },
 	}
 	runtime.GOMAXPROCS(1)
 	if len(os.Args) == 3 && os.Args[1] == "http" {

@@ -2,6 +2,7 @@
 #include "mailbox.h"
 #include "subject.h"
 #include "uv_threads.h"
+#include "uv_udp.h"
 #include "wake.h"
 
 #include <stdlib.h>
@@ -281,6 +282,8 @@ int main(int argc, char **argv)
         {"lookup-number", bench_lookup_number},
         {"lookup-name", bench_lookup_name},
         {"echo", bench_echo},
+        {"echo-udp", bench_echo_udp},
+        {"sink-udp", bench_sink_udp},
         {NULL, NULL},
     };
     return subject_main(modes, argc, argv);
