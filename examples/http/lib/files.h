@@ -5,7 +5,8 @@
  *
  * No path leads out of the directory: not by "..", and not by a symbolic link.
  *
- * Opening and reading a file waits for the disk if it must, and the loop with it.
+ * Opening a file, and reading a small one, waits for the disk if it must, and the loop with it. Large
+ * ones are read by cio_sendfile(), which does not.
  */
 #ifndef HTTP_FILES_H
 #define HTTP_FILES_H

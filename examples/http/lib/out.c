@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Less than this is queued without a wait. */
 #define NEVER_WAITS ((size_t)32 * 1024)
@@ -68,18 +67,27 @@ void http_out_print(struct http_out *out, const char *format, ...)
         http_out_add(out, line, (size_t)n);
 }
 
+/* Sends so much of a file. A slow client is waited for, but not for ever. */
+static int send_part(struct http_out *out, int fd, int64_t begin, int64_t size)
+{
+    cio_timeout scope;
+    int rc = cio_timeout_enter(&scope, out->timeout_s);
+    if (rc < 0)
+        return rc;
+    int64_t sent = cio_sendfile(out->stream, fd, begin, size);
+    rc = cio_timeout_exit(&scope, sent < 0 ? (int)sent : 0);
+    return rc < 0 || sent == size ? rc : -EIO;
+}
+
 int http_out_file(struct http_out *out, int fd, uint64_t begin, uint64_t size)
 {
-    char data[16384];
+    enum { PART = 256 * 1024 };
+    http_out_flush(out);
     while (size && !out->error) {
-        ssize_t n = pread(fd, data, size < sizeof data ? (size_t)size : sizeof data, (off_t)begin);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return out->error = n < 0 ? -errno : -EIO;
-        write_with(out, data, (size_t)n);
-        begin += (uint64_t)n;
-        size -= (uint64_t)n;
+        uint64_t part = size < PART ? size : PART;
+        out->error = send_part(out, fd, (int64_t)begin, (int64_t)part);
+        begin += part;
+        size -= part;
     }
     return out->error;
 }
