@@ -68,7 +68,7 @@ typedef struct cio_handle {
         cio_ring waiting; /* a task's, while it waits for a descriptor */
     };
     const void *hint; /* memory that will be touched first: prefetched; or the callback's context */
-    uint32_t slot; /* where it stands: in the ready ring or in the timer heap */
+    uint32_t slot;    /* where it stands: in the ready ring or in the timer heap */
     uint8_t state;
     int8_t priority; /* enum cio_priority: see cio_handle_set_priority() */
     uint8_t lane;    /* in which of the loop's rings it is queued */
