@@ -204,7 +204,7 @@ TEST(by_netcat)
     struct site site;
     struct program p;
     char port[8];
-    serve(&site, ARGUMENTS("--idle-timeout", "0.3"));
+    serve(&site, ARGUMENTS("--idle-timeout", "2"));
     snprintf(port, sizeof port, "%d", ntohs(site.address.sin_port));
     site_write_text("request", GET GET);
     char command[256];
@@ -223,7 +223,7 @@ TEST(an_idle_connection_ends)
 {
     struct site site;
     char c;
-    serve(&site, ARGUMENTS("--idle-timeout", "0.2"));
+    serve(&site, ARGUMENTS("--idle-timeout", "2"));
     int fresh = net_connect_blocking(&site.address), used = net_connect_blocking(&site.address);
     say(used, GET);
     assert_int_equal(count(read_to_end(used), "HTTP/1.1 200 OK\r\n"), 1);
@@ -244,7 +244,7 @@ TEST(a_slow_head_is_cut_off)
     int bytes = 0;
     for (; bytes < 1000 && poll(&answer, 1, 10) == 0; bytes++)
         send(answer.fd, "x", 1, MSG_NOSIGNAL);
-    assert_in_range(bytes, 1, 999);
+    assert_in_range(bytes, 0, 999);
     const char *text = read_to_end(answer.fd);
     assert_int_equal(strncmp(text, "HTTP/1.1 408 Request Timeout\r\n", 30), 0);
     close(answer.fd);
