@@ -70,10 +70,12 @@ static void run_all(void)
     calls.ran = calls.n = 0;
 }
 
+/* A turn runs in its order however long it takes: else the rings grow to let others go first. */
 static void run_without_memory(cio_coroutine *fn)
 {
+    const cio_run_options options = {.loop = {.turn_budget = CIO_FOREVER}};
     memory_begin();
-    assert_int_equal(cio_run(fn, NULL), 0);
+    assert_int_equal(cio_run_with(&options, fn, NULL), 0);
     memory_end();
 }
 
