@@ -50,6 +50,7 @@ class Binding:
         class SelectorEventLoop(metaclass=LoopClass):
             pass
 
+        driven_loop(self, loop_type)
         asyncio.SelectorEventLoop = SelectorEventLoop
         unix_events.SelectorEventLoop = SelectorEventLoop
         if hasattr(asyncio, "EventLoop"):
@@ -58,6 +59,78 @@ class Binding:
             policy = getattr(unix_events, name, None)
             if policy is not None and hasattr(policy, "_loop_factory"):
                 policy._loop_factory = SelectorEventLoop
+
+
+def driven_loop(binding, loop_type):
+    """The tests' own TestLoop, whose clock they drive, made of our loop instead of the standard library's."""
+    from asyncio import base_events
+    from test.test_asyncio import utils
+
+    class TestLoop(loop_type):
+        def __init__(self, gen=None):
+            super().__init__()
+            binding.made += 1
+            self._check_on_close = gen is not None
+            self._gen = (gen or self.no_time)()
+            next(self._gen)
+            self._time = 0
+            self._timers = []
+            self._is_stopped = False
+            self._clock_resolution = 1e-9
+
+        @staticmethod
+        def no_time():
+            yield
+
+        def time(self):
+            return self._time
+
+        def advance_time(self, advance):
+            self._time += advance or 0
+
+        def close(self):
+            super().close()
+            if self._check_on_close:
+                try:
+                    self._gen.send(0)
+                except StopIteration:
+                    pass
+                else:
+                    raise AssertionError("Time generator is not finished")
+
+        def call_at(self, when, callback, *args, context=None):
+            self._timers.append(when)
+            return super().call_at(when, callback, *args, context=context)
+
+        def stop(self):
+            self._is_stopped = True
+            super().stop()
+
+        def _run_once(self):
+            """A turn; after it the clock goes to where the test wants it for the timers made in it."""
+            super().stop()
+            super().run_forever()
+            for when in self._timers:
+                self.advance_time(self._gen.send(when))
+            self._timers = []
+
+        def run_forever(self):
+            while not self._is_stopped:
+                self._run_once()
+            self._is_stopped = False
+
+        # The standard library's, which calls the two methods above.
+        run_until_complete = base_events.BaseEventLoop.run_until_complete
+
+        def _check_closed(self):
+            if self.is_closed():
+                raise RuntimeError("Event loop is closed")
+
+        def _check_running(self):
+            if self.is_running():
+                raise RuntimeError("This event loop is already running")
+
+    utils.TestLoop = TestLoop
 
 
 class Reporter(unittest.TestResult):
