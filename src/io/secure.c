@@ -163,7 +163,7 @@ static int end_start(cio_transport *t, int rc)
 
 int cio_transport_start_tls(cio_transport *t, const cio_tls_context *tls, const char *host)
 {
-    struct cio__layer *layer = NULL;
+    struct cio__layer *layer;
     if (!t || !tls)
         return -EINVAL;
     if (!cio__current)
@@ -175,7 +175,7 @@ int cio_transport_start_tls(cio_transport *t, const cio_tls_context *tls, const 
     if (!t->made || t->securing || t->waiter || t->channel.layer || t->out.ends || t->ended)
         return CIO_ESTATE;
     int rc = cio__tls_check(tls, cio__tls_is_server(tls), host);
-    if (rc == 0)
+    if (rc >= 0)
         rc = cio__tls_layer_new(&layer, tls, host, NULL, NULL, 0);
     if (rc < 0)
         return rc;

@@ -38,14 +38,14 @@ static int connect_protocol(cio_transport **ret, const cio_protocol *protocol, v
                             const char *host, const char *service,
                             const cio_connect_options *options)
 {
-    cio_transport *t = NULL;
+    cio_transport *t;
     struct cio__layer *layer = NULL;
     if (fd < 0)
         return fd;
     int rc = 0;
     if (options->tls)
         rc = cio__tls_layer_new(&layer, options->tls, host, service, NULL, 0);
-    if (rc == 0)
+    if (rc >= 0)
         rc = cio_open_transport(&t, fd, protocol, self);
     if (rc < 0) {
         if (layer)
