@@ -124,7 +124,9 @@ int64_t cio_sendfile_with(cio_stream *s, int file, int64_t offset, int64_t count
                           const cio_sendfile_options *options)
 {
     static const struct cio__wait_kind kind = {.name = "cio_sendfile"};
-    struct sending self = {.stream = s, .queue = s ? &s->out : NULL, .kind = &kind};
+    if (!s)
+        return -EINVAL;
+    struct sending self = {.stream = s, .queue = &s->out, .kind = &kind};
     int rc = cio__pieces_begin(&self.file, file, offset, count, options);
     if (rc == 0)
         rc = cio__stream_enter(s);
@@ -145,8 +147,6 @@ int64_t cio_sendfile(cio_stream *s, int file, int64_t offset, int64_t count)
 
 static int check_transport(const cio_transport *t)
 {
-    if (!t)
-        return -EINVAL;
     if (!cio__current)
         return CIO_ENOTASK;
     if (t->channel.loop != cio__running)
@@ -160,7 +160,9 @@ int64_t cio_transport_sendfile(cio_transport *t, int file, int64_t offset, int64
                                const cio_sendfile_options *options)
 {
     static const struct cio__wait_kind kind = {.name = "cio_transport_sendfile"};
-    struct sending self = {.queue = t ? &t->out : NULL, .kind = &kind};
+    if (!t)
+        return -EINVAL;
+    struct sending self = {.queue = &t->out, .kind = &kind};
     int rc = cio__pieces_begin(&self.file, file, offset, count, options);
     if (rc == 0)
         rc = check_transport(t);
