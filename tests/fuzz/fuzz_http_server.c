@@ -12,7 +12,7 @@
 #include "lib/head.h"
 #include "lib/serve.h"
 
-enum { ANSWERS_MOST = 1 << 20 };
+enum { ANSWERS_MOST = 1 << 20, PAUSES_MOST = 50 };
 
 static struct http_server server = {
     .idle_timeout_s = 60, .head_timeout_s = 60, .send_timeout_s = 60};
@@ -59,6 +59,7 @@ static int feed(void *arg)
 {
     struct run *run = arg;
     size_t sent = 0;
+    int n_pauses = 0;
     while (sent < run->size) {
         size_t piece = 1 + fuzz_byte(&run->script) * 4;
         if (piece > run->size - sent)
@@ -66,7 +67,8 @@ static int feed(void *arg)
         if (cio_write(run->stream, run->data + sent, piece) < 0)
             return 0; /* it has heard enough */
         sent += piece;
-        if (fuzz_byte(&run->script) & 3) /* with nothing to do, the loop asks the kernel */
+        if (fuzz_byte(&run->script) & 3 &&
+            n_pauses++ < PAUSES_MOST) /* with nothing to do, the loop asks the kernel */
             FUZZ_CHECK(cio_sleep(1e-9) == 0);
     }
     cio_write_eof(run->stream);

@@ -11,7 +11,7 @@
 
 #include <cio.h>
 
-enum { SEPARATORS_MOST = 3, ROOM = 6000 };
+enum { SEPARATORS_MOST = 3, ROOM = 6000, PAUSES_MOST = 50 };
 
 struct run {
     struct fuzz_input script; /* what is read, and how much is fed at a time */
@@ -252,6 +252,7 @@ static void read_all(struct run *run)
 static int feed(void *arg)
 {
     struct run *run = arg;
+    int n_pauses = 0;
     while (run->fed < run->size) {
         size_t piece = 1 + small_or_large(fuzz_byte(&run->script));
         if (piece > run->size - run->fed)
@@ -259,7 +260,8 @@ static int feed(void *arg)
         ssize_t n = write(run->feeder, run->data + run->fed, piece);
         FUZZ_CHECK(n > 0 || (n < 0 && errno == EAGAIN)); /* many small pieces fill it too */
         run->fed += n > 0 ? (size_t)n : 0;
-        if (n < 0 || fuzz_byte(&run->script) & 3) /* with nothing to do, the loop asks the kernel */
+        bool pauses = fuzz_byte(&run->script) & 3 && n_pauses++ < PAUSES_MOST;
+        if (n < 0 || pauses) /* with nothing to do, the loop asks the kernel */
             FUZZ_CHECK(cio_sleep(1e-9) == 0);
     }
     close(run->feeder);
