@@ -288,7 +288,7 @@ static int shuts_down(void *arg)
     cio_stream *a = dial(), *b = dial(), *good = dial();
     settle_streams();
     struct writing w = {.s = good};
-    cio_task *closer = cio_create_task(close_task, &w); /* this one finishes in time */
+    cio_task *closer = cio_create_task(close_task, &w);  /* this one finishes in time */
     assert_int_equal(cio_server_shutdown(server, 1), 2); /* long enough for `good` on any machine */
     assert_int_equal(canceled, 2);
     assert_int_equal(cio_await(closer), 0);
