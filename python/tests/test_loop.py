@@ -1,6 +1,7 @@
 """The loop's life, its runs, its clock, and what may interrupt it."""
 
 import asyncio
+import ctypes
 import inspect
 import logging
 import os
@@ -398,11 +399,16 @@ def test_ctrl_c_cancels_the_main_task():
 
 
 def test_a_signal_just_before_the_sleep_is_not_lost(loop):
-    """The signal comes when Python's code has run and the poll has not begun."""
-    for _ in range(50):
-        loop.call_soon(signal.raise_signal, signal.SIGINT)
+    """It comes while no code of Python runs any more that would notice, and before the poll."""
+    raise_now = ctypes.CDLL(None)["raise"]
+    guard = loop.call_later(10, loop.stop)
+    began = time.monotonic()
+    for _ in range(3):
+        loop.call_soon(raise_now, signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             loop.run_forever()
+    guard.cancel()
+    assert time.monotonic() - began < 9
 
 
 def test_t56_a_forked_child_has_no_running_loop(loop):
