@@ -89,7 +89,7 @@ test_asan() { # PYTHON
     rm -f "$LOGS/$name"-*.xml
     local under=(env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc
         ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
-    "${under[@]}" "$python" "$TESTS/conformance/run.py" -j "$JOBS" --junit "$LOGS/$name-conformance.xml" \
+    "${under[@]}" "$python" "$TESTS/conformance/run.py" -j $((2 * JOBS)) --junit "$LOGS/$name-conformance.xml" \
         test_events test_sock_lowlevel test_streams test_server test_buffered_proto test_context test_runners test_unix_events test_sendfile
     [ $? = 0 ] || [ $? = 3 ] || status=1
     "${under[@]}" "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" --ignore "$TESTS/test_leaks.py" \
@@ -97,6 +97,7 @@ test_asan() { # PYTHON
     return $status
 }
 
+# Most of CPython's tests wait for a clock, so there are more of them at a time than processors.
 test_python() { # PYTHON
     local status=0
     prepare "$1" || return 1
@@ -108,7 +109,7 @@ test_python() { # PYTHON
         return
         ;;
     esac
-    "$python" "$TESTS/conformance/run.py" -j "$JOBS" --junit "$LOGS/$name-conformance.xml"
+    "$python" "$TESTS/conformance/run.py" -j $((2 * JOBS)) --junit "$LOGS/$name-conformance.xml"
     [ $? = 0 ] || [ $? = 3 ] || status=1
     install_what_there_is "$TESTS/requirements-programs.txt"
     "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" || status=1
