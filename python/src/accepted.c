@@ -41,7 +41,8 @@ static enum py__step start(struct py__coroutine *self, struct accepted *state, P
     if (!nobody)
         return PY__RAISE;
     secure.hostname = nobody;
-    *ret = py__join(loop, arguments[SOCK], arguments[FACTORY], &secure, true);
+    *ret = py__join(loop, &(struct py__connection){.sock = arguments[SOCK]}, arguments[FACTORY],
+                    &secure, true);
     Py_DECREF(nobody);
     return *ret ? PY__AWAIT : PY__RAISE;
 }

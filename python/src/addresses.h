@@ -14,6 +14,14 @@ union py__address {
     struct sockaddr_in6 v6;
 };
 
+/* Of a host that is a number, and its port. False: it is no such address, and no exception is set. */
+bool py__address_parse(int family, PyObject *object, union py__address *address);
+
+static inline socklen_t py__address_size(const union py__address *address)
+{
+    return address->family == AF_INET ? sizeof address->v4 : sizeof address->v6;
+}
+
 /* As the module socket shows it: (host, port), or of four for IPv6. */
 PyObject *py__address_object(const union py__address *address);
 

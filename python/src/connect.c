@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "names.h"
 #include "sock.h"
+#include "stream.h"
 
 enum {
     FACTORY,
@@ -35,7 +36,7 @@ struct connect {
     PyObject *infos;                  /* the addresses, a list */
     PyObject *locals;                 /* the same of ours, or NULL */
     PyObject *failures;
-    PyObject *sock;
+    PyObject *sock;  /* or the number of its descriptor */
     Py_ssize_t next; /* of infos, to be tried */
 };
 
@@ -212,13 +213,33 @@ static enum py__step raise_failures(struct connect *state)
 
 /* ---- tries ---- */
 
+/* A descriptor without an object is of the address that was tried last. */
+static int describe(struct connect *state, struct py__connection *connection)
+{
+    *connection = (struct py__connection){.sock = state->sock};
+    if (!PyLong_CheckExact(state->sock))
+        return 0;
+    PyObject *info = PyList_GET_ITEM(state->infos, state->next - 1);
+    *connection = (struct py__connection){
+        .fd = (int)PyLong_AsLong(state->sock),
+        .family = (int)PyLong_AsLong(PyTuple_GET_ITEM(info, 0)),
+        .type = (int)PyLong_AsLong(PyTuple_GET_ITEM(info, 1)),
+        .protocol = (int)PyLong_AsLong(PyTuple_GET_ITEM(info, 2)),
+        .is_known = true,
+    };
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static enum py__step join(struct py__coroutine *self, struct connect *state, PyObject **ret)
 {
     PyObject **arguments = state->arguments;
     struct py__secure secure = {arguments[SSL], arguments[HOSTNAME], arguments[HANDSHAKE],
                                 arguments[SHUTDOWN]};
+    struct py__connection connection;
     self->at = JOINED;
-    *ret = py__join(self->loop, state->sock, arguments[FACTORY], &secure, false);
+    if (describe(state, &connection) < 0)
+        return PY__RAISE;
+    *ret = py__join(self->loop, &connection, arguments[FACTORY], &secure, false);
     return *ret ? PY__AWAIT : PY__RAISE;
 }
 
@@ -228,7 +249,11 @@ static enum py__step try_next(struct py__coroutine *self, struct connect *state,
         return raise_failures(state);
     PyObject *info = PyList_GET_ITEM(state->infos, state->next++);
     self->at = TRIED;
-    *ret = py__attempt(self->loop, state->failures, info, state->locals ? state->locals : Py_None);
+    int secure = PyObject_IsTrue(state->arguments[SSL]);
+    if (secure < 0)
+        return PY__RAISE;
+    *ret = py__attempt(self->loop, state->failures, info, state->locals ? state->locals : Py_None,
+                       !secure);
     return *ret ? PY__AWAIT : PY__RAISE;
 }
 

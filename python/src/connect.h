@@ -12,9 +12,13 @@ struct py__secure {
 /* -1 and ValueError if something for TLS is given without it. */
 int py__check_secure(const struct py__secure *secure);
 
-/* A coroutine: (transport, protocol) of a connected socket, when connection_made() was called. */
-PyObject *py__join(struct py__loop *loop, PyObject *sock, PyObject *factory,
-                   const struct py__secure *secure, bool server_side);
+/*
+ * A coroutine: (transport, protocol) of a connected socket, when connection_made() was called. The
+ * socket has an object, or, for a connection without TLS, none: then its descriptor is taken.
+ */
+struct py__connection;
+PyObject *py__join(struct py__loop *loop, const struct py__connection *connection,
+                   PyObject *factory, const struct py__secure *secure, bool server_side);
 
 /* -1 and ValueError if it is no stream socket; of that family, if it is not 0. */
 int py__check_stream(struct py__loop *loop, PyObject *sock, int family, const char *expected);

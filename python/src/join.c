@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "files.h"
 #include "names.h"
+#include "os/kernel.h"
 #include "stream.h"
 
 /* ---- what is asked ---- */
@@ -131,6 +132,7 @@ struct join {
     PyObject *arguments[JOIN_N];
     PyObject *protocol;
     PyObject *transport;
+    struct py__connection raw; /* if there is no object; .fd is ours until the transport has it */
     bool server_side;
 };
 
@@ -151,6 +153,9 @@ static void clear(void *data)
         Py_CLEAR(state->arguments[i]);
     Py_CLEAR(state->protocol);
     Py_CLEAR(state->transport);
+    if (state->raw.fd >= 0)
+        cio__kernel_close_fd(NULL, state->raw.fd);
+    state->raw.fd = -1;
 }
 
 /* loop._make_ssl_transport(...) */
@@ -176,6 +181,13 @@ static PyObject *make_secure(struct py__loop *loop, struct join *state, PyObject
 static PyObject *make_plain(struct py__loop *loop, struct join *state, PyObject *waiter)
 {
     PyObject *sock = state->arguments[JOIN_SOCK];
+    if (state->raw.fd >= 0) {
+        PyObject *transport = py__stream_new(loop, &state->raw, state->protocol, waiter, NULL,
+                                             NULL);
+        if (transport)
+            state->raw.fd = -1;
+        return transport;
+    }
     int fd = py__fileno(loop, sock);
     if (fd < 0 || py__transport_check_free(loop, fd, sock) < 0)
         return NULL;
@@ -221,15 +233,18 @@ static const struct py__coroutine_kind kind = {
     .clear = clear,
 };
 
-PyObject *py__join(struct py__loop *loop, PyObject *sock, PyObject *factory,
-                   const struct py__secure *secure, bool server_side)
+PyObject *py__join(struct py__loop *loop, const struct py__connection *connection,
+                   PyObject *factory, const struct py__secure *secure, bool server_side)
 {
-    if (py__loop_check_closed(loop) < 0)
+    struct py__coroutine *self = py__loop_check_closed(loop) < 0 ? NULL
+                                                                 : py__coroutine_new(loop, &kind);
+    if (!self) {
+        if (!connection->sock)
+            cio__kernel_close_fd(NULL, connection->fd);
         return NULL;
-    struct py__coroutine *self = py__coroutine_new(loop, &kind);
-    if (!self)
-        return NULL;
+    }
     struct join *state = py__coroutine_state(self);
+    PyObject *sock = connection->sock ? connection->sock : Py_None;
     PyObject *arguments[JOIN_N] = {sock,
                                    factory,
                                    secure->ssl,
@@ -238,6 +253,9 @@ PyObject *py__join(struct py__loop *loop, PyObject *sock, PyObject *factory,
                                    secure->shutdown_timeout};
     for (int i = 0; i < JOIN_N; i++)
         state->arguments[i] = Py_NewRef(arguments[i]);
+    state->raw = *connection;
+    if (connection->sock)
+        state->raw.fd = -1;
     state->server_side = server_side;
     return (PyObject *)self;
 }

@@ -30,6 +30,9 @@ PyObject *py__sock_new(PyObject *loop, const struct py__coroutine_kind *kind,
 /* -1 and TypeError if it is an SSLSocket. */
 int py__check_plain(struct py__loop *loop, PyObject *sock);
 
+/* Of a negative code: OSError("Connect call failed ..."). */
+void py__raise_refusal(int error, PyObject *address);
+
 /* What each asks first: no SSL socket, and in debug mode no blocking one. Fills fd. */
 int py__sock_check(struct py__coroutine *self, struct py__sock *state);
 

@@ -85,7 +85,7 @@ static enum py__step connect_now(struct py__coroutine *self, struct py__sock *st
     return py__sock_wait(self, state, CIO__WRITE, ret);
 }
 
-static void raise_refusal(int error, PyObject *address)
+void py__raise_refusal(int error, PyObject *address)
 {
     PyObject *text = PyUnicode_FromFormat("Connect call failed %S", address);
     PyObject *exception = text ? PyObject_CallFunction(PyExc_OSError, "iO", -error, text) : NULL;
@@ -101,7 +101,7 @@ static enum py__step look(struct py__coroutine *self, const struct py__sock *sta
     struct cio__os *os = self->loop->loop->os;
     int error = os->ops->socket_error(os, state->fd);
     if (error < 0) {
-        raise_refusal(error, state->arguments[0]);
+        py__raise_refusal(error, state->arguments[0]);
         return PY__RAISE;
     }
     *ret = Py_NewRef(Py_None);

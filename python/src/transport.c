@@ -38,7 +38,8 @@ static int take_file(struct py__transport *self, int fd)
     }
     if (py__unwatch(loop, fd, CIO__READ) < 0 || py__unwatch(loop, fd, CIO__WRITE) < 0)
         return -1;
-    cio__file_renew(loop->loop, file);
+    if (!self->is_known || file->owned_in != loop->loop->runs)
+        cio__file_renew(loop->loop, file);
     file->taken = true;
     file->owned_in = loop->loop->runs;
     self->file = file;

@@ -65,6 +65,7 @@ struct py__transport {
     struct py__write_queue queue;
     Py_ssize_t high, low;
     unsigned conn_lost; /* 1 when connection_lost() is scheduled; then counts vain writes */
+    bool is_known;      /* set before init: the loop watches the descriptor's edges already */
     bool level;         /* reading: the kernel tells of readiness as long as it lasts */
     bool starting;      /* connection_made() is scheduled; holds a reference */
     bool closing;

@@ -6,6 +6,7 @@
 #include "errors.h"
 #include "server.h"
 #include "sock.h"
+#include "stream.h"
 
 static const char expected[] = "UNIX Domain Stream Socket";
 
@@ -103,7 +104,8 @@ static enum py__step join(struct py__coroutine *self, struct local *state, PyObj
 {
     struct py__secure secure = secure_of(state);
     self->at = JOINED;
-    *ret = py__join(self->loop, state->sock, state->arguments[FACTORY], &secure, false);
+    *ret = py__join(self->loop, &(struct py__connection){.sock = state->sock},
+                    state->arguments[FACTORY], &secure, false);
     return *ret ? PY__AWAIT : PY__RAISE;
 }
 
@@ -181,7 +183,7 @@ static int is_file(PyObject *path)
 }
 
 /* A socket that an earlier server has left there. */
-static int remove_stale(struct py__loop *loop, PyObject *path)
+static int remove_stale(PyObject *path)
 {
     PyObject *status = py__call("os", "stat", "(O)", path);
     PyObject *mode = status ? PyObject_GetAttrString(status, "st_mode") : NULL;
@@ -226,7 +228,7 @@ static void raise_in_use(PyObject *path)
 static int bind_path(struct py__loop *loop, struct local *state)
 {
     PyObject *path = state->arguments[PATH];
-    if (is_file(path) && remove_stale(loop, path) < 0)
+    if (is_file(path) && remove_stale(path) < 0)
         return -1;
     PyObject *result = PyObject_CallMethodOneArg(state->sock, loop->py->names.bind, path);
     Py_XDECREF(result);
