@@ -124,6 +124,18 @@ static PyObject *write_method(PyObject *object, PyObject *data)
 
 /* ---- many at once ---- */
 
+#if PY_VERSION_HEX < 0x030C0000
+/* There it is a write() of all that is joined, and says so. */
+static PyObject *writelines(PyObject *self, PyObject *list)
+{
+    PyObject *none = PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *joined = none ? PyObject_CallMethod(none, "join", "O", list) : NULL;
+    PyObject *result = joined ? write_method(self, joined) : NULL;
+    Py_XDECREF(joined);
+    Py_XDECREF(none);
+    return result;
+}
+#else
 /* The chunks as bytes, those that are empty left out. */
 static PyObject *as_chunks(PyObject *list)
 {
@@ -176,6 +188,8 @@ static PyObject *writelines(PyObject *object, PyObject *list)
     Py_DECREF(chunks);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
+
+#endif
 
 /* ---- when the socket is ready ---- */
 

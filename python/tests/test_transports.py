@@ -1,0 +1,378 @@
+"""Stream transports, servers and connections, where CPython's own tests do not look."""
+import asyncio
+import contextvars
+import errno
+import gc
+import os
+import resource
+import socket
+import sys
+import warnings
+import weakref
+
+import pytest
+from conftest import open_descriptors
+
+import cio
+
+
+class Protocol(asyncio.Protocol):
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+        self.data = b""
+        self.transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.data += data
+
+    def connection_lost(self, error):
+        if not self.lost.done():
+            self.lost.set_result(error)
+
+
+async def pair():
+    loop = asyncio.get_running_loop()
+    a, b = socket.socketpair()
+    transport, protocol = await loop.create_connection(Protocol, sock=a)
+    return transport, protocol, b
+
+
+async def turns(n=5):
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+def test_a_transport_is_asyncios(run):
+    async def main():
+        transport, protocol, peer = await pair()
+        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, asyncio.transports._FlowControlMixin)
+        transport.attribute = 1
+        assert transport.attribute == 1 and weakref.ref(transport)() is transport
+        transport.abort()
+        await protocol.lost
+        peer.close()
+
+    run(main())
+
+
+def test_a_server_is_asyncios(run):
+    async def main():
+        async with await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0) as server:
+            assert isinstance(server, asyncio.AbstractServer) and server.is_serving()
+        assert server.sockets == () and not server.is_serving()
+
+    run(main())
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_all_bytes_come_in_order(run, family, tmp_path):
+    size = 3_000_000
+    message = os.urandom(1000) * (size // 1000)
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            self.transport.write(data[: len(data) // 2])
+            self.transport.writelines([data[len(data) // 2 :], b"", memoryview(b"")])
+
+        def pause_writing(self):
+            self.transport.pause_reading()
+
+        def resume_writing(self):
+            self.transport.resume_reading()
+
+        def eof_received(self):
+            self.transport.close()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        if family == "tcp":
+            server = await loop.create_server(Echo, "127.0.0.1", 0)
+            transport, protocol = await loop.create_connection(Protocol, *server.sockets[0].getsockname())
+        else:
+            path = str(tmp_path / "socket")
+            server = await loop.create_unix_server(Echo, path)
+            transport, protocol = await loop.create_unix_connection(Protocol, path)
+        transport.write(message)
+        transport.write_eof()
+        await protocol.lost
+        assert protocol.data == message
+        server.close()
+        await server.wait_closed()
+
+    run(main())
+
+
+def test_the_end_after_bytes_that_came_with_it_is_seen(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as peer:
+            sock, _ = listener.accept()
+            peer.sendall(b"last words")
+            peer.shutdown(socket.SHUT_WR)
+            _, protocol = await loop.create_connection(Protocol, sock=sock)
+            await protocol.lost
+            assert protocol.data == b"last words"
+
+    run(main())
+
+
+def test_t24_reading_has_the_context_of_its_beginning(run):
+    variable = contextvars.ContextVar("variable")
+
+    async def main():
+        seen = []
+
+        class Watcher(Protocol):
+            def connection_made(self, transport):
+                seen.append(variable.get())
+                variable.set("made")
+
+            def data_received(self, data):
+                seen.append(variable.get())
+                variable.set("received")
+
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        variable.set("connecting")
+        transport, protocol = await loop.create_connection(Watcher, sock=a)
+        variable.set("connected")
+        for _ in range(2):
+            b.send(b"x")
+            await asyncio.sleep(0.01)
+        transport.pause_reading()
+        transport.resume_reading()
+        b.send(b"x")
+        await asyncio.sleep(0.01)
+        assert seen == ["connecting", "connecting", "received", "connected"]
+        b.close()
+        await protocol.lost
+
+    run(main())
+
+
+def test_a_loop_that_is_closed_lets_go_of_its_transports(loop):
+    async def main():
+        return await pair()
+
+    async def serve():
+        return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+
+    transport, protocol, peer = loop.run_until_complete(main())
+    server = weakref.ref(loop.run_until_complete(serve()))
+    transport.write(bytes(1 << 20))
+    reference = weakref.ref(transport)
+    loop.close()
+    transport.write(b"x")
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        transport.abort()
+    assert repr(transport).startswith("<SocketTransport closing fd=")
+    del transport, protocol
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert reference() is None and server() is None
+    assert any("unclosed transport <SocketTransport" in str(warning.message) for warning in caught)
+    assert peer.recv(1 << 21)
+    peer.close()
+
+
+def test_an_abandoned_transport_that_is_paused_is_collected(run):
+    async def main():
+        transport, _, peer = await pair()
+        transport.pause_reading()
+        reference = weakref.ref(transport)
+        del transport, _
+        with pytest.warns(ResourceWarning, match="unclosed transport"):
+            await turns()
+            gc.collect()
+        assert reference() is None
+        assert peer.recv(1) == b""
+        peer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("stop", range(6))
+def test_a_connection_canceled_at_any_turn_leaves_nothing(run, stop):
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        before = open_descriptors()
+        task = asyncio.create_task(loop.create_connection(Protocol, *server.sockets[0].getsockname()))
+        await turns(stop)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            (await task)[0].abort()
+        del task
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            gc.collect()
+            if open_descriptors() == before:
+                break
+        assert open_descriptors() == before
+        server.close()
+
+    run(main())
+
+
+def test_a_refused_connection_leaves_nothing(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            address = sock.getsockname()
+            before = open_descriptors()
+            for options in {}, {"happy_eyeballs_delay": 0.1}, {"local_addr": ("127.0.0.1", 0)}:
+                with pytest.raises(ConnectionRefusedError) as info:
+                    await loop.create_connection(Protocol, *address, **options)
+                assert info.value.errno == errno.ECONNREFUSED
+            with pytest.raises(ExceptionGroup):
+                await loop.create_connection(Protocol, *address, all_errors=True)
+            del info
+            gc.collect()
+            assert open_descriptors() == before
+
+    run(main())
+
+
+def test_happy_eyeballs_find_the_address_that_answers(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def addresses(*args, **kwargs):
+            return [
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+            ]
+
+        loop.getaddrinfo = addresses
+        for options in {}, {"happy_eyeballs_delay": 0.01}, {"interleave": 1}:
+            transport, protocol = await loop.create_connection(Protocol, "both.example", port, **options)
+            assert transport.get_extra_info("peername") == ("127.0.0.1", port)
+            transport.close()
+            await protocol.lost
+        server.close()
+
+    run(main())
+
+
+def test_a_lack_of_descriptors_is_told_and_survived(run, monkeypatch):
+    async def main():
+        loop = asyncio.get_running_loop()
+        told = []
+        loop.set_exception_handler(lambda loop, context: told.append(context))
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        clients = [socket.socket() for _ in range(3)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors(), hard))
+        try:
+            for client in clients:
+                client.connect(server.sockets[0].getsockname())
+            await asyncio.sleep(0.05)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert [context["message"] for context in told] == ["socket.accept() out of system resource"]
+        assert told[0]["exception"].errno == errno.EMFILE
+        while len(server._clients) < 3:
+            await asyncio.sleep(0.05)
+        for client in clients:
+            client.close()
+        server.close()
+        await server.wait_closed()
+
+    run(main())
+
+
+def test_a_server_that_is_canceled_closes_its_clients(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        task = asyncio.create_task(server.serve_forever())
+        _, protocol = await loop.create_connection(Protocol, *server.sockets[0].getsockname())
+        while not server._clients:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        if sys.version_info >= (3, 12):
+            await protocol.lost
+        assert server.sockets == ()
+
+    run(main())
+
+
+def test_an_exception_that_leaves_the_loop_leaves_it(loop):
+    class Leaver(asyncio.Protocol):
+        def data_received(self, data):
+            raise SystemExit(7)
+
+    a, b = socket.socketpair()
+    transport, _ = loop.run_until_complete(loop.create_connection(Leaver, sock=a))
+    b.send(b"x")
+    with pytest.raises(SystemExit):
+        loop.run_forever()
+    transport.abort()
+    loop.run_until_complete(turns())
+    b.close()
+
+
+def test_a_protocol_that_closes_while_it_is_called(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        for name in "abort", "close":
+            for method in "connection_made", "data_received", "pause_writing", "eof_received":
+                a, b = socket.socketpair()
+
+                def end(self, *args, name=name):
+                    getattr(self.transport or args[0], name)()
+
+                kind = type("Ender", (Protocol,), {method: end})
+                b.send(b"x")
+                transport, protocol = await loop.create_connection(kind, sock=a)
+                if method == "connection_made":
+                    assert transport.is_closing()
+                else:
+                    transport.write(bytes(1 << 22))
+                    b.shutdown(socket.SHUT_WR)
+                while not protocol.lost.done():
+                    await asyncio.sleep(0)
+                    try:
+                        b.recv(1 << 22, socket.MSG_DONTWAIT)
+                    except BlockingIOError:
+                        pass
+                assert repr(transport).startswith("<SocketTransport closed")
+                b.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("arguments", [
+    {"host": "127.0.0.1", "port": 1, "sock": object()},
+    {"host": "127.0.0.1", "port": 1, "server_hostname": "x"},
+    {"host": "127.0.0.1", "port": 1, "ssl_handshake_timeout": 1},
+    {"port": 1, "ssl": True},
+    {},
+])
+def test_connections_that_make_no_sense(run, arguments):
+    async def main():
+        expected = await outcome(asyncio.BaseEventLoop.create_connection(asyncio.get_running_loop(), Protocol, **arguments))
+        assert await outcome(asyncio.get_running_loop().create_connection(Protocol, **arguments)) == expected
+
+    async def outcome(awaitable):
+        try:
+            return await awaitable
+        except Exception as error:
+            return type(error), str(error)
+
+    run(main())
