@@ -161,7 +161,7 @@ const struct bench benches[] = {
     UDP_CELL("echo 64 64", "udp-protocol-64x64", "echo-udp-protocol"),
     UDP_CELL("sink 64 256", "udp-sink-64", NULL),
     UDP_CELL("sink 1024 256", "udp-sink-1024", NULL),
-#if BENCH_TLS
+#ifdef BENCH_TLS
     TLS_CELL("full 1 1", "tls-handshake"),
     TLS_CELL("resumed 1 1", "tls-resumed"),
     TLS_CELL("echo 50 64", "tls-echo-50x64"),

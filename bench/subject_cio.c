@@ -157,7 +157,7 @@ int main(int argc, char **argv)
         {"echo-udp", bench_echo_udp},
         {"echo-udp-protocol", bench_echo_udp_protocol},
         {"sink-udp", bench_sink_udp},
-#if BENCH_TLS
+#ifdef BENCH_TLS
         {"echo-tls", bench_echo_tls},
 #endif
         {"idle-transports", bench_idle_transports},

@@ -207,7 +207,7 @@ int main(int argc, char **argv)
         {"echo", bench_echo},
         {"echo-udp", bench_echo_udp},
         {"sink-udp", bench_sink_udp},
-#if BENCH_TLS
+#ifdef BENCH_TLS
         {"echo-tls", bench_echo_tls},
 #endif
         {NULL, NULL},

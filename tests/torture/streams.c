@@ -14,7 +14,7 @@
 
 #include "net.h"
 #include "test.h"
-#if CIO_TESTS_TLS
+#ifdef CIO_TESTS_TLS
 #include "tls.h"
 #endif
 
@@ -312,7 +312,7 @@ TEST_SLOW(storm_with_both_ends_ours)
     assert_int_equal(cio_run_with(&options, storm, &seed), 0);
 }
 
-#if CIO_TESTS_TLS
+#ifdef CIO_TESTS_TLS
 TEST_SLOW(storm_over_tls)
 {
     uint32_t seed = (uint32_t)time(NULL) % 1000000 * 1000 + 1;
