@@ -25,7 +25,7 @@ static PyObject *first_iteration(PyObject *object, PyObject *generator)
         if (rc < 0)
             return NULL;
     }
-    if (call_with(self->asyncgens, self->py->names.add, generator) < 0)
+    if (self->asyncgens && call_with(self->asyncgens, self->py->names.add, generator) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -35,8 +35,8 @@ static PyObject *finalize(PyObject *object, PyObject *generator)
 {
     struct py__loop *self = py__loop(object);
     const struct py__module *py = self->py;
-    if (call_with(self->asyncgens, py->names.discard, generator) < 0)
-        return NULL;
+    if (self->asyncgens && call_with(self->asyncgens, py->names.discard, generator) < 0)
+        return NULL; /* there is none any more when the collector has taken the loop apart */
     if (self->closed)
         Py_RETURN_NONE;
     PyObject *create_task = PyObject_GetAttr(object, py->names.create_task);

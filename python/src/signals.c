@@ -330,7 +330,7 @@ static PyObject *default_handler_of(PyObject *number)
 
 static PyObject *remove_handler(struct py__loop *self, PyObject *number)
 {
-    int found = PyDict_Contains(self->signal_handlers, number);
+    int found = self->signal_handlers ? PyDict_Contains(self->signal_handlers, number) : 0;
     if (found <= 0)
         return found < 0 ? NULL : Py_NewRef(Py_False);
     if (PyDict_DelItem(self->signal_handlers, number) < 0)
