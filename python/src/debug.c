@@ -12,17 +12,16 @@ static double slow_duration(struct py__loop *loop)
     return seconds;
 }
 
-static void warn_if_slow(struct py__handle *handle, double took)
+static PyObject *describe(PyObject *handle)
 {
-    struct py__loop *loop = handle->loop;
-    double limit = slow_duration(loop);
-    if (PyErr_Occurred()) {
-        py__loop_report(loop, "slow_callback_duration is no number", NULL, NULL, NULL, NULL);
-        return;
-    }
-    if (took < limit)
-        return;
-    PyObject *text = py__call("asyncio.base_events", "_format_handle", "(O)", handle);
+    return handle ? py__call("asyncio.base_events", "_format_handle", "(O)", handle)
+                  : PyUnicode_FromString("<Handle of a transport, server or signal>");
+}
+
+/* handle NULL: it was a callback of ours. */
+static void warn(struct py__loop *loop, PyObject *handle, double took)
+{
+    PyObject *text = describe(handle);
     PyObject *logger = text ? py__import("asyncio.base_events", "logger") : NULL;
     PyObject *result = logger ? PyObject_CallMethod(logger, "warning", "sOd",
                                                     "Executing %s took %.3f seconds", text, took)
@@ -34,15 +33,33 @@ static void warn_if_slow(struct py__handle *handle, double took)
     Py_XDECREF(result);
 }
 
+static void warn_if_slow(struct py__loop *loop, PyObject *handle, double began)
+{
+    if (loop->leaving)
+        return;
+    double took = py__loop_time(loop) - began;
+    double limit = slow_duration(loop);
+    if (PyErr_Occurred())
+        py__loop_report(loop, "slow_callback_duration is no number", NULL, NULL, NULL, NULL);
+    else if (took >= limit)
+        warn(loop, handle, took);
+}
+
 void py__run_watched(struct py__handle *handle)
 {
     struct py__loop *loop = handle->loop;
     Py_XSETREF(loop->current_handle, Py_NewRef(&handle->object));
     double began = py__loop_time(loop);
     py__handle_run(handle);
-    if (!loop->leaving)
-        warn_if_slow(handle, py__loop_time(loop) - began);
+    warn_if_slow(loop, &handle->object, began);
     Py_CLEAR(loop->current_handle);
+}
+
+void py__call_timed(struct py__loop *loop, cio_callback *fn, void *arg)
+{
+    double began = py__loop_time(loop);
+    fn(arg);
+    warn_if_slow(loop, NULL, began);
 }
 
 static PyObject *get_debug(PyObject *self, PyObject *unused)

@@ -26,7 +26,11 @@ struct py__report {
  */
 void py__report(struct py__loop *loop, const struct py__report *report);
 
-/* py__handle_run() in debug mode: measures. */
+/*
+ * In debug mode: as py__handle_run(), and as fn(arg) for a callback that is no object of Python's;
+ * what takes longer than slow_callback_duration is logged.
+ */
 void py__run_watched(struct py__handle *handle);
+void py__call_timed(struct py__loop *loop, cio_callback *fn, void *arg);
 
 #endif

@@ -6,7 +6,9 @@
 
 #include "clock.h"
 #include "errors.h"
+#include "handle.h"
 #include "loop/run.h"
+#include "report.h"
 #include "signals.h"
 
 #define CALLBACKS_UNTIMED 8
@@ -18,6 +20,16 @@ static void call(void *context, cio_callback *fn, void *arg, const void *hint)
     (void)context;
     (void)hint;
     fn(arg);
+}
+
+/* In debug mode calls are timed: those of handles where they are made, the loop's own here. */
+static void call_timed(void *context, cio_callback *fn, void *arg, const void *hint)
+{
+    (void)hint;
+    if (fn == py__handle_call_once || fn == py__handle_call_watch)
+        fn(arg);
+    else
+        py__call_timed(context, fn, arg);
 }
 
 /* As if the present turn were over, and the loop stopped: what is left of it stays ready. */
@@ -46,6 +58,8 @@ static void run_turns(cio_loop *loop)
     look_soon(loop);
     if (unlikely(self->leaving))
         leave_turn(loop);
+    else if (unlikely(self->debug))
+        cio__run_turns(loop, call_timed, self);
     else
         cio__run_turns(loop, call, NULL);
 }

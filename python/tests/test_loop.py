@@ -552,6 +552,25 @@ def test_t75_slow_callbacks_are_logged(loop, caplog):
     assert "Executing <Handle sleep(0.02)" in caplog.text and "took 0.0" in caplog.text
 
 
+def test_t75_slow_protocols_are_logged(loop, caplog):
+    class Slow(asyncio.Protocol):
+        def data_received(self, data):
+            time.sleep(0.05)
+            loop.stop()
+
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.04
+    server = loop.run_until_complete(loop.create_server(Slow, "127.0.0.1", 0))
+    address = server.sockets[0].getsockname()
+    transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, *address))
+    transport.write(b"x")
+    loop.run_forever()
+    assert "Executing <Handle of a transport" in caplog.text
+    transport.close()
+    server.close()
+    loop.run_until_complete(asyncio.sleep(0.01))
+
+
 def test_t75_the_wrong_thread_is_told_of(loop):
     loop.set_debug(True)
     errors = []
