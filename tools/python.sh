@@ -1,7 +1,7 @@
 #!/bin/bash
 # The Python front's suites, on one interpreter or on all that the machine has.
 #
-#     tools/python.sh find                    every CPython that the package is for, a line each
+#     tools/python.sh find                    every CPython that the package is for, a line each; CIO_PYTHONS says which instead
 #     tools/python.sh test [PYTHON...]        build the package for it and run the suites
 #     tools/python.sh conformance PYTHON ...  CPython's own asyncio tests, with run.py's arguments
 #     tools/python.sh asan PYTHON             a part of the suites with the extension under AddressSanitizer and UBSan
@@ -32,6 +32,10 @@ PYTHON
 find_pythons() {
     {
         local folder candidate
+        for candidate in ${CIO_PYTHONS:-}; do
+            describe "$candidate"
+        done
+        [ -z "${CIO_PYTHONS:-}" ] || return 0
         for folder in ${PATH//:/ } "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin; do
             for candidate in "$folder"/python3 "$folder"/python3.1[1-9] "$folder"/python3.1[1-9]d; do
                 [ -x "$candidate" ] && describe "$candidate"
