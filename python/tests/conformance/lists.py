@@ -6,7 +6,8 @@
     test_unix_events.TestFork.test_fork_signal_handling    3.14-
 
 A line "== reason" begins a section, "== (not run) reason" one whose tests are not even tried. A pattern is a name with
-* and ?, and after it may stand the first and the last version of Python that has it.
+* and ?, and after it may stand the first and the last version of Python that has it, and "maybe" where only some of their
+releases do.
 """
 import dataclasses
 import fnmatch
@@ -58,9 +59,10 @@ def read(path):
             elif line:
                 if not reason:
                     raise ValueError(f"{path}:{number}: a test without a reason")
-                pattern, *versions = line.split()
-                if applies("".join(versions)):
-                    entries.append(Entry(pattern, reason, run, number))
+                pattern, *notes = line.split()
+                versions = "".join(note for note in notes if note != "maybe")
+                if applies(versions):
+                    entries.append(Entry(pattern, reason, run, number, matched=notes.count("maybe")))
     return entries
 
 
