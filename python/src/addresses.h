@@ -14,7 +14,7 @@ union py__address {
     struct sockaddr_in6 v6;
 };
 
-/* Of a host that is a number, and its port. False: it is no such address, and no exception is set. */
+/* Of a host that is a number, and its port. False, without an exception: it is no such address. */
 bool py__address_parse(int family, PyObject *object, union py__address *address);
 
 static inline socklen_t py__address_size(const union py__address *address)

@@ -111,8 +111,8 @@ static int check_sizes(const struct py__module *py)
 }
 
 /*
- * The classes that programs see are made as a class statement would: so they have asyncio's abstract
- * ones among their bases, and their objects take attributes.
+ * The classes that programs see are made as a class statement would: so they have asyncio's
+ * abstract ones among their bases, and their objects take attributes.
  */
 static PyTypeObject *make_class(const char *name, PyTypeObject *type, PyObject *abstract,
                                 const char *text)

@@ -8,8 +8,8 @@
 enum { PY__HOST, PY__PORT, PY__FAMILY, PY__TYPE, PY__PROTO, PY__FLAGS, PY__LOOKUP };
 
 /*
- * The addresses, as getaddrinfo() returns them, that are known for sure without asking anybody. NULL
- * without an exception if that is not clear.
+ * The addresses, as getaddrinfo() returns them, that are known for sure without asking anybody.
+ * NULL without an exception if that is not clear.
  */
 PyObject *py__numeric_addresses(const struct py__module *py, PyObject *const *lookup);
 

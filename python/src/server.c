@@ -3,7 +3,6 @@
 
 #include <structmember.h>
 
-#include "coroutine.h"
 #include "errors.h"
 
 static struct py__server *server_of(PyObject *self)
@@ -128,7 +127,7 @@ static PyObject *copy_clients(struct py__server *self)
     return list;
 }
 
-static int each_client(struct py__server *self, const char *method)
+int py__server_each_client(struct py__server *self, const char *method)
 {
     PyObject *clients = copy_clients(self);
     int rc = clients ? 0 : -1;
@@ -159,13 +158,13 @@ static PyObject *detach_method(PyObject *self, PyObject *unused)
 static PyObject *close_clients(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return each_client(server_of(self), "close") < 0 ? NULL : Py_NewRef(Py_None);
+    return py__server_each_client(server_of(self), "close") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *abort_clients(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return each_client(server_of(self), "abort") < 0 ? NULL : Py_NewRef(Py_None);
+    return py__server_each_client(server_of(self), "abort") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* ---- serving ---- */
@@ -230,7 +229,7 @@ static int cancel_forever(struct py__server *self)
     return rc;
 }
 
-static int close_server(struct py__server *self)
+int py__server_close(struct py__server *self)
 {
     if (self->closed)
         return 0;
@@ -257,158 +256,8 @@ static int close_server(struct py__server *self)
 static PyObject *close_method(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return close_server(server_of(self)) < 0 ? NULL : Py_NewRef(Py_None);
+    return py__server_close(server_of(self)) < 0 ? NULL : Py_NewRef(Py_None);
 }
-
-/* ---- its coroutines ---- */
-
-struct server_call {
-    struct py__server *server;
-    PyObject *exception; /* is raised in the end */
-};
-
-static int traverse_call(void *data, visitproc visit, void *arg)
-{
-    struct server_call *state = data;
-    Py_VISIT(state->server);
-    Py_VISIT(state->exception);
-    return 0;
-}
-
-static void clear_call(void *data)
-{
-    struct server_call *state = data;
-    Py_CLEAR(state->server);
-    Py_CLEAR(state->exception);
-}
-
-/* A wait for the end; NULL without an exception: there is nothing to wait for. */
-static PyObject *wait_for_end(struct py__server *self)
-{
-#if PY_VERSION_HEX < 0x030C0000
-    if (self->closed)
-        return NULL;
-#endif
-    if (!self->waiters)
-        return NULL;
-    PyObject *waiter = py__loop_create_future(self->loop);
-    if (waiter && PyList_Append(self->waiters, waiter) < 0)
-        Py_CLEAR(waiter);
-    return waiter;
-}
-
-/* Awaits what is given, or returns None if there is nothing. */
-static enum py__step await_if_any(PyObject *awaitable, PyObject **ret)
-{
-    *ret = awaitable;
-    if (awaitable)
-        return PY__AWAIT;
-    if (PyErr_Occurred())
-        return PY__RAISE;
-    *ret = Py_NewRef(Py_None);
-    return PY__RETURN;
-}
-
-static enum py__step return_none(PyObject *sent, PyObject **ret)
-{
-    if (!sent)
-        return PY__RAISE;
-    *ret = Py_NewRef(Py_None);
-    return PY__RETURN;
-}
-
-static enum py__step wait_closed_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
-{
-    struct server_call *state = py__coroutine_state(self);
-    if (self->at++)
-        return return_none(sent, ret);
-    return await_if_any(wait_for_end(state->server), ret);
-}
-
-static enum py__step start_serving_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
-{
-    struct server_call *state = py__coroutine_state(self);
-    if (self->at++)
-        return return_none(sent, ret);
-    if (py__server_start(state->server) < 0)
-        return PY__RAISE;
-    return await_if_any(py__call("asyncio", "sleep", "(i)", 0), ret);
-}
-
-static enum py__step serve(struct py__server *server, PyObject **ret)
-{
-    if (server->forever || server->closed) {
-        PyErr_Format(PyExc_RuntimeError,
-                     server->forever ? "server %R is already being awaited on serve_forever()"
-                                     : "server %R is closed",
-                     server);
-        return PY__RAISE;
-    }
-    if (py__server_start(server) < 0)
-        return PY__RAISE;
-    server->forever = py__loop_create_future(server->loop);
-    return await_if_any(Py_XNewRef(server->forever), ret);
-}
-
-/* It was canceled: the server is closed, its clients too, and the cancellation goes on after that. */
-static enum py__step end_serving(struct server_call *state, PyObject **ret)
-{
-    struct py__server *server = state->server;
-    Py_CLEAR(server->forever);
-    if (!PyErr_ExceptionMatches(server->loop->py->std.CancelledError))
-        return PY__RAISE;
-    state->exception = py__take_exception();
-    int rc = close_server(server);
-#if PY_VERSION_HEX >= 0x030C0000
-    if (rc == 0)
-        rc = each_client(server, "close");
-#endif
-    *ret = rc == 0 ? wait_for_end(server) : NULL;
-    if (*ret)
-        return PY__AWAIT;
-    PyErr_Clear();
-    py__raise_again(Py_NewRef(state->exception));
-    return PY__RAISE;
-}
-
-static enum py__step serve_forever_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
-{
-    struct server_call *state = py__coroutine_state(self);
-    switch (self->at++) {
-    case 0: return serve(state->server, ret);
-    case 1:
-        if (!sent)
-            return end_serving(state, ret);
-        Py_CLEAR(state->server->forever);
-        return return_none(sent, ret);
-    default:
-        PyErr_Clear();
-        py__raise_again(Py_NewRef(state->exception));
-        return PY__RAISE;
-    }
-}
-
-#define KIND(method)                                                                               \
-    static const struct py__coroutine_kind method##_kind = {                                       \
-        .name = "Server." #method,                                                                 \
-        .step = method##_step,                                                                     \
-        .state_size = sizeof(struct server_call),                                                  \
-        .traverse = traverse_call,                                                                 \
-        .clear = clear_call,                                                                       \
-    };                                                                                             \
-    static PyObject *method(PyObject *self, PyObject *unused)                                      \
-    {                                                                                              \
-        (void)unused;                                                                              \
-        struct py__coroutine *call = py__coroutine_new(server_of(self)->loop, &method##_kind);     \
-        if (call) {                                                                                \
-            struct server_call *state = py__coroutine_state(call);                                 \
-            state->server = server_of(Py_NewRef(self));                                            \
-        }                                                                                          \
-        return (PyObject *)call;                                                                   \
-    }
-KIND(wait_closed)
-KIND(start_serving)
-KIND(serve_forever)
 
 /* ---- life ---- */
 
@@ -601,12 +450,12 @@ static PyMemberDef members[] = {
 static PyMethodDef methods[] = {
     {"get_loop", get_loop, METH_NOARGS, PyDoc_STR("The loop that it belongs to.")},
     {"is_serving", is_serving, METH_NOARGS, PyDoc_STR("Whether it accepts connections.")},
-    {"start_serving", start_serving, METH_NOARGS, PyDoc_STR("Accept connections.")},
-    {"serve_forever", serve_forever, METH_NOARGS,
+    {"start_serving", py__server_start_serving, METH_NOARGS, PyDoc_STR("Accept connections.")},
+    {"serve_forever", py__server_serve_forever, METH_NOARGS,
      PyDoc_STR("Accept connections until canceled; then close.")},
     {"close", close_method, METH_NOARGS,
      PyDoc_STR("Accept no more connections. Those that there are live on.")},
-    {"wait_closed", wait_closed, METH_NOARGS,
+    {"wait_closed", py__server_wait_closed, METH_NOARGS,
      PyDoc_STR("Wait until it is closed and all its connections are.")},
     {"close_clients", close_clients, METH_NOARGS, PyDoc_STR("Close all connections.")},
     {"abort_clients", abort_clients, METH_NOARGS,

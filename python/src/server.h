@@ -50,6 +50,15 @@ PyObject *py__server_new(struct py__loop *loop, PyObject *sockets,
 int py__server_clean_up(PyObject *server, PyObject *path);
 
 int py__server_start(struct py__server *self);
+int py__server_close(struct py__server *self);
+
+/* Calls that method of each. */
+int py__server_each_client(struct py__server *self, const char *method);
+
+/* Methods that are coroutines. */
+PyObject *py__server_wait_closed(PyObject *self, PyObject *unused);
+PyObject *py__server_start_serving(PyObject *self, PyObject *unused);
+PyObject *py__server_serve_forever(PyObject *self, PyObject *unused);
 
 /* A transport of the server's has begun, or ended. Any object may be a server. */
 int py__server_attach(PyObject *server, struct py__transport *transport);

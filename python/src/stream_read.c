@@ -19,7 +19,7 @@ static int look_up(struct py__stream *self, struct py__method *method, PyObject 
     return 0;
 }
 
-/* The method is kept as long as the protocol: what the program puts in its place later is not seen. */
+/* It is kept as long as the protocol: what the program puts in its place later is not seen. */
 static inline PyObject *call(struct py__stream *self, struct py__method *method, PyObject *name,
                              PyObject *argument)
 {

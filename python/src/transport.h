@@ -3,8 +3,9 @@
  * its beginning, derives from asyncio's _FlowControlMixin, and says in a struct py__transport_kind
  * what to do when its descriptor is ready.
  *
- * A watch that is on holds a reference to its transport, as asyncio's selector does: so a connection
- * that is being read lives on by itself, and a paused one that everybody has forgotten is collected.
+ * A watch that is on holds a reference to its transport, as asyncio's selector does: so a
+ * connection that is being read lives on by itself, and a paused one that everybody has forgotten
+ * is collected.
  */
 #ifndef PY_TRANSPORT_H
 #define PY_TRANSPORT_H
@@ -18,12 +19,12 @@
 struct py__transport;
 
 struct py__transport_kind {
-    /* Called in the watch's context. They report what goes wrong; no exception is set afterwards. */
+    /* Called in the watch's context. They report what goes wrong; no exception is set after. */
     void (*readable)(struct py__transport *self);
     void (*writable)(struct py__transport *self);
     /* The descriptor's object, as `sock` or `pipe` shows it, made if need be; borrowed. */
     PyObject *(*object)(struct py__transport *self);
-    /* An entry of get_extra_info() that is made when it is asked for; NULL, and no exception: none. */
+    /* An entry of get_extra_info() that is made when asked for; NULL, and no exception: none. */
     PyObject *(*info)(struct py__transport *self, PyObject *name);
     /* All the names that info() knows; ends with NULL. */
     const char *const *infos;
@@ -106,8 +107,8 @@ static inline struct py__transport *py__transport(PyObject *self)
 /* ---- life ---- */
 
 /*
- * Of a new, zeroed object: takes fd over. sock, extra and server may be NULL; all are borrowed. When
- * this fails, fd is still the caller's.
+ * Of a new, zeroed object: takes fd over. sock, extra and server may be NULL; all are borrowed.
+ * When this fails, fd is still the caller's.
  */
 int py__transport_init(struct py__transport *self, struct py__loop *loop,
                        const struct py__transport_kind *kind, int fd, PyObject *sock,
@@ -139,7 +140,7 @@ void py__transports_forget(struct py__loop *loop, PyObject *list);
 
 /* ---- watching ---- */
 
-/* Nothing if it is on already. -1: the kernel refuses. context: NULL is a copy of the current one. */
+/* Nothing if it is on already. -1: the kernel refuses. context: NULL is a copy of the current. */
 int py__transport_watch(struct py__transport *self, enum cio__direction direction,
                         PyObject *context);
 void py__transport_unwatch(struct py__transport *self, enum cio__direction direction);
