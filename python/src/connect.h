@@ -4,7 +4,7 @@
 
 #include "coroutine.h"
 
-/* What create_connection() and its like are given for TLS; borrowed, None where there is nothing. */
+/* What create_connection() and its like are given for TLS: borrowed; None where nothing was. */
 struct py__secure {
     PyObject *ssl, *hostname, *handshake_timeout, *shutdown_timeout;
 };

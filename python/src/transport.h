@@ -83,8 +83,10 @@ struct py__transport {
  * begins with this struct; its type is a subtype of py->layer_type.
  */
 struct py__layer_ops {
-    /* All return 0, or -1 with an exception, which ends the connection as a protocol's would. */
-    int (*connection_made)(struct py__layer *layer, struct py__transport *transport);
+    /*
+     * connection_made() is called as a method. All return 0, or -1 with an exception, which ends the
+     * connection as a protocol's would.
+     */
     /* The bytes are valid, and may be overwritten, during the call. */
     int (*data_received)(struct py__layer *layer, char *data, size_t size);
     /* 1: the connection is kept open. */
@@ -144,6 +146,10 @@ void py__transports_forget(struct py__loop *loop, PyObject *list);
 int py__transport_watch(struct py__transport *self, enum cio__direction direction,
                         PyObject *context);
 void py__transport_unwatch(struct py__transport *self, enum cio__direction direction);
+
+/* As the methods; -1 with an exception. */
+int py__transport_pause_reading(struct py__transport *self);
+int py__transport_resume_reading(struct py__transport *self);
 
 /*
  * How reading is watched. At first by levels, as asyncio does it: the kernel tells of readiness as

@@ -102,28 +102,35 @@ static PyObject *is_reading(PyObject *self, PyObject *unused)
     return PyBool_FromLong(py__transport_is_reading(py__transport(self)));
 }
 
-static PyObject *pause_reading(PyObject *object, PyObject *unused)
+int py__transport_pause_reading(struct py__transport *self)
 {
-    (void)unused;
-    struct py__transport *self = py__transport(object);
-    if (py__transport_is_reading(self)) {
-        self->paused = true;
-        py__transport_unwatch(self, CIO__READ);
-        return none_or_null(py__transport_log(self, "%r pauses reading"));
-    }
-    Py_RETURN_NONE;
+    if (!py__transport_is_reading(self))
+        return 0;
+    self->paused = true;
+    py__transport_unwatch(self, CIO__READ);
+    return py__transport_log(self, "%r pauses reading");
 }
 
-static PyObject *resume_reading(PyObject *object, PyObject *unused)
+int py__transport_resume_reading(struct py__transport *self)
 {
-    (void)unused;
-    struct py__transport *self = py__transport(object);
     if (self->closing || !self->paused)
-        Py_RETURN_NONE;
+        return 0;
     self->paused = false;
     if (py__transport_watch(self, CIO__READ, NULL) < 0)
-        return NULL;
-    return none_or_null(py__transport_log(self, "%r resumes reading"));
+        return -1;
+    return py__transport_log(self, "%r resumes reading");
+}
+
+static PyObject *pause_reading(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return none_or_null(py__transport_pause_reading(py__transport(self)));
+}
+
+static PyObject *resume_reading(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return none_or_null(py__transport_resume_reading(py__transport(self)));
 }
 
 /* ---- what programs look at though it is private ---- */

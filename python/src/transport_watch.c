@@ -166,6 +166,13 @@ int py__transport_watch(struct py__transport *self, enum cio__direction directio
     context = context ? Py_NewRef(context) : PyContext_CopyCurrent();
     if (!context)
         return -1;
+    if (direction == CIO__READ && self->starting) { /* its beginning is queued, and will watch */
+        if (watch->context)
+            Py_DECREF(context);
+        else
+            watch->context = context;
+        return 0;
+    }
     Py_XSETREF(watch->context, context);
     watch->call.fn = direction == CIO__READ ? on_readable : on_writable;
     watch->call.arg = self;

@@ -294,6 +294,25 @@ def test_a_lack_of_descriptors_is_told_and_survived(run, monkeypatch):
     run(main())
 
 
+def test_t63_reading_that_is_paused_and_resumed_before_it_began(run):
+    async def main():
+        class Hesitant(Protocol):
+            def connection_made(self, transport):
+                transport.pause_reading()
+                transport.resume_reading()
+
+        a, b = socket.socketpair()
+        b.send(b"early")
+        transport, protocol = await asyncio.get_running_loop().create_connection(Hesitant, sock=a)
+        while not protocol.data:
+            await asyncio.sleep(0)
+        assert protocol.data == b"early" and transport.is_reading()
+        b.close()
+        await protocol.lost
+
+    run(main())
+
+
 def test_a_server_that_is_canceled_closes_its_clients(run):
     async def main():
         loop = asyncio.get_running_loop()
