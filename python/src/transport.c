@@ -224,6 +224,8 @@ int py__transport_lose(struct py__transport *self, PyObject *exception)
     if (!self->loop || self->closed)
         return 0;
     Py_INCREF(self);
+    if (self->conn_lost == 0)
+        self->conn_lost = 1; /* writes are vain from now on */
     int rc = call_lost(self, exception);
     PyObject *raised = rc < 0 ? py__take_exception() : NULL;
     if (!self->closed)

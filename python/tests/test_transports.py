@@ -313,6 +313,23 @@ def test_t63_reading_that_is_paused_and_resumed_before_it_began(run):
     run(main())
 
 
+def test_t58_writes_after_a_close_that_had_to_wait_are_vain(run):
+    async def main():
+        transport, protocol, peer = await pair()
+        transport.write(bytes(1 << 20))
+        transport.close()
+        peer.setblocking(False)
+        while await asyncio.get_running_loop().sock_recv(peer, 1 << 20):
+            pass
+        assert await protocol.lost is None
+        transport.write(b"x")
+        transport.writelines([b"x"])
+        assert transport._conn_lost == 3
+        peer.close()
+
+    run(main())
+
+
 def test_a_server_that_is_canceled_closes_its_clients(run):
     async def main():
         loop = asyncio.get_running_loop()
