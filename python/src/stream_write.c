@@ -34,11 +34,22 @@ static int count_vain_write(struct py__stream *self)
 
 /* ---- sending ---- */
 
+/* A socket outlives its loop, whose backend is closed then: the kernel is asked as that did. */
+static inline struct cio__os *os_of(const struct py__transport *self)
+{
+    return likely(self->file != NULL) ? self->loop->loop->os : NULL;
+}
+
+static inline const struct cio__os_ops *ops_of(const struct cio__os *os)
+{
+    return likely(os != NULL) ? os->ops : &cio__epoll_backend;
+}
+
 /* How much of it the kernel took; -1: the connection has failed. */
 static ssize_t send_now(struct py__transport *self, const char *data, size_t size)
 {
-    struct cio__os *os = self->loop->loop->os;
-    ssize_t n = os->ops->send(os, self->fd, data, size);
+    struct cio__os *os = os_of(self);
+    ssize_t n = ops_of(os)->send(os, self->fd, data, size);
     if (likely(n == (ssize_t)size))
         return n;
     if (n >= 0 || n == -EAGAIN || n == -EINTR) {
@@ -196,14 +207,14 @@ static PyObject *writelines(PyObject *object, PyObject *list)
 /* Sends what it takes: how many bytes, 0 if it would block, or a code. */
 static ssize_t send_queue(struct py__transport *self)
 {
-    struct cio__os *os = self->loop->loop->os;
+    struct cio__os *os = os_of(self);
     struct iovec vector[VECTOR];
     int n = py__write_queue_vector(&self->queue, vector, VECTOR);
     size_t size = 0;
     for (int i = 0; i < n; i++)
         size += vector[i].iov_len;
-    ssize_t sent = n == 1 ? os->ops->send(os, self->fd, vector->iov_base, vector->iov_len)
-                          : os->ops->send_vector(os, self->fd, vector, (size_t)n);
+    ssize_t sent = n == 1 ? ops_of(os)->send(os, self->fd, vector->iov_base, vector->iov_len)
+                          : ops_of(os)->send_vector(os, self->fd, vector, (size_t)n);
     if (sent >= 0)
         py__write_queue_advance(&self->queue, (size_t)sent);
     if (sent == -EAGAIN || sent == -EINTR || (sent >= 0 && (size_t)sent < size)) {
@@ -243,8 +254,8 @@ static void fail(struct py__stream *self, int code)
 
 static int shut_writing(struct py__transport *self)
 {
-    struct cio__os *os = self->loop->loop->os;
-    int rc = os->ops->shut_writing(os, self->fd);
+    struct cio__os *os = os_of(self);
+    int rc = ops_of(os)->shut_writing(os, self->fd);
     if (rc == 0)
         return 0;
     py__raise_code(rc);
@@ -276,7 +287,7 @@ static void flush(struct py__stream *self)
     ssize_t sent;
     do
         sent = send_queue(base);
-    while (sent > 0 && base->queue.n && cio__file_may(base->file, CIO__WRITE));
+    while (sent > 0 && base->queue.n && base->file && cio__file_may(base->file, CIO__WRITE));
     if (unlikely(sent < 0)) {
         fail(self, (int)sent);
         return;

@@ -183,6 +183,23 @@ def test_a_loop_that_is_closed_lets_go_of_its_transports(loop):
     peer.close()
 
 
+def test_writes_to_a_socket_that_has_outlived_its_loop(loop):
+    transport, protocol, peer = loop.run_until_complete(pair())
+    loop.close()
+    transport.write(b"one ")
+    transport.writelines([b"two ", b"three"])
+    transport.write_eof()
+    assert peer.recv(99) == b"one two three" and peer.recv(1) == b""
+    assert transport.get_extra_info("socket").fileno() == transport._sock_fd
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        transport.close()
+    transport._sock.close()
+    peer.close()
+    with pytest.warns(ResourceWarning, match="unclosed transport"):
+        del transport, protocol
+        gc.collect()
+
+
 def test_an_abandoned_transport_that_is_paused_is_collected(run):
     async def main():
         transport, _, peer = await pair()
