@@ -163,7 +163,8 @@ static int truncated(struct cio__tls *tls)
 int cio__tls_outcome(struct cio__tls *tls, int ret)
 {
     tls->more = false;
-    switch (SSL_get_error(tls->ssl, ret)) {
+    /* After the peer's end OpenSSL would call a failure of the socket's that end once more. */
+    switch (tls->socket_rc < 0 ? SSL_ERROR_SYSCALL : SSL_get_error(tls->ssl, ret)) {
     case SSL_ERROR_WANT_READ: return -EAGAIN;
     case SSL_ERROR_ZERO_RETURN: return tls->eof ? truncated(tls) : 0;
     case SSL_ERROR_WANT_WRITE:

@@ -181,6 +181,9 @@ static int pump_in(void *arg)
         pause_sometimes(e);
     }
     free(data);
+    if (n < 0 && !is_break(e, n))
+        print_error("%s after %zu of %zu: %s\n", cio_err_name((int)n), e->got, e->in,
+                    cio_tls_why(e->s));
     if (n < 0)
         assert_true(is_break(e, n));
     assert_true(e->got <= e->in);
