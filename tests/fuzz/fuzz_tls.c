@@ -177,8 +177,8 @@ static void peer_writes(struct run *run, size_t size)
 
 static void peer_ends(struct run *run)
 {
-    if (!SSL_is_init_finished(run->peer) || run->peer_failed)
-        return;
+    if (!SSL_is_init_finished(run->peer) || run->peer_failed || run->peer_ended)
+        return; /* a second SSL_shutdown() would read, and refuse what it finds */
     run->peer_ended = true;
     note_peer(run, SSL_shutdown(run->peer) < 0 ? -1 : 1);
 }
