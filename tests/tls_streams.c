@@ -555,6 +555,29 @@ TEST(keys_are_updated_by_either_side)
     assert_int_equal(run_quiet(new_keys, NULL), 0);
 }
 
+/* An update that nothing was written after goes out with the end. */
+static int new_keys_and_the_end(void *arg)
+{
+    struct duo d = {.is_server = true};
+    char byte;
+    (void)arg;
+    open_duo(&d);
+    assert_int_equal(cio_tls_update_keys(d.s, false), 0);
+    assert_int_equal(cio_write_eof(d.s), 0);
+    assert_int_equal(SSL_read(d.peer, &byte, 1), 0);
+    assert_int_equal(SSL_get_error(d.peer, 0), SSL_ERROR_ZERO_RETURN);
+    assert_int_equal(SSL_shutdown(d.peer), 1);
+    assert_int_equal(cio_read(d.s, &byte, 1), 0);
+    assert_int_equal(cio_close(d.s), 0);
+    end_duo(&d);
+    return 0;
+}
+
+TEST(an_end_right_after_an_update_of_keys)
+{
+    assert_int_equal(run_quiet(new_keys_and_the_end, NULL), 0);
+}
+
 /* Questions for new keys from a peer that reads no answer: bounded, and then it is enough. */
 static int key_flood(void *arg)
 {

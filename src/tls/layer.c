@@ -288,8 +288,10 @@ int cio__tls_tell_end(struct cio__tls *tls)
 {
     if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)) {
         cio__tls_forget_errors();
-        int ret = SSL_shutdown(tls->ssl);
-        int rc = ret < 0 ? cio__tls_outcome(tls, ret) : 0;
+        int ret = SSL_in_init(tls->ssl) ? SSL_do_handshake(tls->ssl) : 1; /* an update of keys */
+        if (ret == 1)
+            ret = SSL_shutdown(tls->ssl) < 0 ? -1 : 1;
+        int rc = ret != 1 ? cio__tls_outcome(tls, ret) : 0;
         if (rc < 0 && rc != -EAGAIN)
             return rc;
     }
