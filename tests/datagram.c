@@ -705,6 +705,10 @@ static int dropped(void *arg)
 
 TEST(datagrams_that_the_system_drops_are_counted)
 {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0)
+        test_skip("an emulator that does not know of the system's count");
+    close(fd);
     assert_int_equal(run_quiet(dropped, NULL), 0);
 }
 

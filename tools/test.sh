@@ -12,7 +12,8 @@ ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 fuzz install python form
 # valgrind and qemu are slow, and know less of the kernel: a part of the tests runs there.
 VALGRIND_LABELS=${VALGRIND_LABELS:-'.*'}
 VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'}
-AARCH64_EXCLUDE=${AARCH64_EXCLUDE:-'^torture$'}
+# The emulator cannot start the programs that tests of the examples run.
+AARCH64_EXCLUDE=${AARCH64_EXCLUDE:-'^(torture|course|heartbeat|examples.*|example_.*|http_files.*|link_check|tls_http)$'}
 FUZZ_SECONDS=${FUZZ_SECONDS:-60} # for all targets together
 JOBS=${JOBS:-$(nproc)}
 LOGS=build/logs

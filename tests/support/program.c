@@ -25,7 +25,11 @@ static _Noreturn void become(const char *path, const char *name, const char *con
     signal(SIGINT, SIG_DFL);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    execvp(path, (char *const *)argv);
+    /* Never by a shell, which would take a program of another machine for a script. */
+    if (strchr(path, '/'))
+        execv(path, (char *const *)argv);
+    else
+        execvp(path, (char *const *)argv);
     _exit(errno == ENOEXEC ? CANNOT_EXEC : NOT_THERE);
 }
 
