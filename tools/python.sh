@@ -11,6 +11,10 @@
 #
 # What is built stays in build/python/VERSION, the logs and JUnit files in build/logs.
 set -u
+# Whoever started this may have ^C ignored, as shells do for what runs in the background; the suites test it.
+if [ -z "${CIO_SIGNALS_ARE_USUAL:-}" ] && env --default-signal=INT true 2>/dev/null; then
+    CIO_SIGNALS_ARE_USUAL=1 exec env --default-signal=INT "$0" "$@"
+fi
 cd "$(dirname "$0")/.." || exit 1
 
 LOGS=$PWD/build/logs
