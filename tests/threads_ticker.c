@@ -87,7 +87,8 @@ TEST(ticker_ends_with_the_last_loop)
     assert_int_equal(cio_loop_free(a), 0);
     assert_int_equal(count_threads(other, sizeof other), with_ticker);
     assert_int_equal(cio_loop_free(b), 0);
-    while (count_threads(other, sizeof other) != with_ticker - 1) /* the kernel takes it off later */
+    while (count_threads(other, sizeof other) !=
+           with_ticker - 1) /* the kernel takes it off later */
         usleep(100);
     a = open_loop();
     run_calls(a, (cio_callback *[]){start_ticker, wait_for_tick, stop}, 3);
