@@ -90,6 +90,7 @@ newest() {
 }
 
 # Objects of Python come from malloc() then, so that the sanitizer sees each. Python itself never frees all that it has.
+# Nothing forks there: a child whose parent had threads may find the sanitizer's own allocator locked for ever.
 test_asan() { # PYTHON
     local status=0 variant=-asan flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1'
     prepare "$1" --config-settings cmake.define.CMAKE_C_FLAGS="$flags" --config-settings cmake.build-type=None --config-settings install.strip=false || return 1
@@ -98,10 +99,10 @@ test_asan() { # PYTHON
     local under=(env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc
         ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
     "${under[@]}" "$python" "$TESTS/conformance/run.py" -j $((2 * JOBS)) --junit "$LOGS/$name-conformance.xml" \
-        test_events test_sock_lowlevel test_streams test_server test_buffered_proto test_context test_runners test_unix_events test_sendfile
+        test_events test_sock_lowlevel test_streams test_server test_buffered_proto test_context test_runners test_sendfile
     [ $? = 0 ] || [ $? = 3 ] || status=1
     "${under[@]}" "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" --ignore "$TESTS/test_leaks.py" \
-        --ignore "$TESTS/programs" -k "not memory_is_flat" || status=1
+        --ignore "$TESTS/programs" -k "not memory_is_flat and not fork" || status=1
     return $status
 }
 
