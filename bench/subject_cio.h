@@ -42,6 +42,7 @@ void bench_thread_jobs(long n);
 void bench_lookup_number(long n);
 void bench_lookup_name(long n);
 /* cio_streams.c */
+int echo_stream(cio_stream *s, void *arg);
 void bench_echo_stream(long n);
 void bench_echo_protocol(long n);
 void bench_idle_transports(long n);
