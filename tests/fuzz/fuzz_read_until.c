@@ -95,6 +95,14 @@ static void check_skip(struct run *run)
     run->position += skip;
 }
 
+static size_t shortest_separator(const struct run *run)
+{
+    size_t shortest = SIZE_MAX;
+    for (size_t i = 0; i < run->n_separators; i++)
+        shortest = run->separators[i].iov_len < shortest ? run->separators[i].iov_len : shortest;
+    return shortest;
+}
+
 static void check_until(struct run *run, ssize_t rc, const char *text, size_t room, size_t which)
 {
     struct found found = search(run, run->position);
@@ -110,7 +118,8 @@ static void check_until(struct run *run, ssize_t rc, const char *text, size_t ro
         check_bytes(run, text, left);
     } else {
         FUZZ_CHECK(rc == CIO_ELIMIT);
-        FUZZ_CHECK(found.any || left > run->limit || left + 1 >= room);
+        FUZZ_CHECK(found.any || left > run->limit || left + 1 >= room ||
+                   shortest_separator(run) >= room); /* then none would ever fit */
         check_skip(run);
     }
 }
