@@ -212,7 +212,7 @@ static void run_bench(size_t index, const struct options *o, int round)
         if (!(b->subjects & 1U << s) || r->absent || r->failed)
             continue;
         progress(o, round, b->metrics[0].row, subject_names[s]);
-        measure(b, s, o, r);
+        measure(&(struct sample){b, s, round, o->quick}, r);
     }
 }
 

@@ -86,7 +86,15 @@ bool run_exists(const char *program);
 
 /* measure.c: one sample */
 
-void measure(const struct bench *b, enum subject s, const struct options *o, struct result *out);
+/* What is measured now. */
+struct sample {
+    const struct bench *bench;
+    enum subject subject;
+    int round; /* servers and loads change their processors with every one: no two are quite alike */
+    bool quick;
+};
+
+void measure(const struct sample *sample, struct result *out);
 
 /* report.c */
 

@@ -10,8 +10,6 @@
 
 #include "pattern.h"
 
-enum { SERVER_CPU = 0, LOAD_CPU = 1 };
-
 static const double patience_seconds = 180;
 
 static void fail(struct result *out, const char *why)
@@ -84,15 +82,17 @@ static void measure_plain(const struct bench *b, enum subject s, struct result *
  * The server says its port; the load generator reads the server's processor clock around its own
  * window.
  */
-static void measure_server(const struct bench *b, enum subject s, const struct options *o,
-                           const char *mode, const char *load_more, struct result *out)
+static void measure_server(const struct sample *sample, const char *mode, const char *load_more,
+                           struct result *out)
 {
+    const struct bench *b = sample->bench;
+    int server_cpu = sample->round & 1, load_cpu = !server_cpu;
     struct run server, load;
     char line[256] = "";
     char args[128];
     int port;
 
-    if (run_start(&server, subject_programs[s], mode, SERVER_CPU) < 0) {
+    if (run_start(&server, subject_programs[sample->subject], mode, server_cpu) < 0) {
         fail(out, strerror(errno));
         return;
     }
@@ -101,12 +101,12 @@ static void measure_server(const struct bench *b, enum subject s, const struct o
         fail(out, "the server told no port");
         return;
     }
-    snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port, o->quick ? "0.2" : "0.4",
-             b->args, load_more);
+    snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port,
+             sample->quick ? "0.2" : "0.4", b->args, load_more);
     const char *program = b->kind == TLS   ? "bench_tls_load"
                           : b->kind == UDP ? "bench_udp_load"
                                            : "bench_load";
-    if (run_start(&load, program, args, LOAD_CPU) < 0)
+    if (run_start(&load, program, args, load_cpu) < 0)
         fail(out, strerror(errno));
     else
         collect(&load, b, out);
@@ -114,11 +114,10 @@ static void measure_server(const struct bench *b, enum subject s, const struct o
 }
 
 /* The file's name says its size, and the load knows what is in it. */
-static void measure_http(const struct bench *b, enum subject s, const struct options *o,
-                         struct result *out)
+static void measure_http(const struct sample *sample, struct result *out)
 {
     char directory[] = "/tmp/cio-bench-XXXXXX", mode[64], path[64], more[64];
-    const char *bytes = strchr(b->args, ' ') + 1;
+    const char *bytes = strchr(sample->bench->args, ' ') + 1;
     if (!mkdtemp(directory) || chmod(directory, 0755) < 0) {
         fail(out, strerror(errno));
         return;
@@ -129,27 +128,33 @@ static void measure_http(const struct bench *b, enum subject s, const struct opt
     if (pattern_write(path, (size_t)atol(bytes)) < 0)
         fail(out, strerror(errno));
     else
-        measure_server(b, s, o, mode, more, out);
+        measure_server(sample, mode, more, out);
     unlink(path);
     snprintf(path, sizeof path, "%s/pid", directory); /* nginx insists on one */
     unlink(path);
     rmdir(directory);
 }
 
-void measure(const struct bench *b, enum subject s, const struct options *o, struct result *out)
+/* The mode of a subject's server: ours may have several. */
+static const char *server_mode(const struct sample *sample)
 {
-    if (b->kind == ECHO)
-        measure_server(b, s, o, s == CIO && b->cio_mode ? b->cio_mode : "echo", "", out);
-    else if (b->kind == HTTP)
-        measure_http(b, s, o, out);
-    else if (b->kind == UDP)
-        measure_server(b, s, o,
-                       s == CIO && b->cio_mode       ? b->cio_mode
-                       : strncmp(b->args, "sink", 4) ? "echo-udp"
-                                                     : "sink-udp",
-                       "", out);
-    else if (b->kind == TLS)
-        measure_server(b, s, o, "echo-tls", "", out);
-    else
-        measure_plain(b, s, out);
+    const struct bench *b = sample->bench;
+    if (sample->subject == CIO && b->cio_mode)
+        return b->cio_mode;
+    switch (b->kind) {
+    case UDP: return strncmp(b->args, "sink", 4) == 0 ? "sink-udp" : "echo-udp";
+    case TLS: return "echo-tls";
+    default: return "echo";
+    }
+}
+
+void measure(const struct sample *sample, struct result *out)
+{
+    switch (sample->bench->kind) {
+    case HTTP: measure_http(sample, out); break;
+    case ECHO:
+    case UDP:
+    case TLS: measure_server(sample, server_mode(sample), "", out); break;
+    default: measure_plain(sample->bench, sample->subject, out); break;
+    }
 }
