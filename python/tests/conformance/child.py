@@ -3,7 +3,7 @@
     python child.py MODULE --loop cio:EventLoop --results FD [--only FILE] [--limit SECONDS]
 
 Each line on the pipe is JSON: {"tests": [...]} once, then for each test {"start": name} and
-{"end": name, "outcome": ..., "text": ..., "loops": N}. A test that goes on for longer than the limit
+{"name": name, "outcome": ..., "text": ..., "loops": N}. A test that goes on for longer than the limit
 ends the process: who reads the pipe knows from the last start which it was.
 """
 import argparse
@@ -165,7 +165,7 @@ class Reporter(unittest.TestResult):
         if self.started:  # some versions do not start those that they skip
             self.started = False
             outcome, text = self.outcome
-            self.tell(end=self.name(test), outcome=outcome, text=text, loops=self.binding.made - self.loops_before)
+            self.tell(name=self.name(test), outcome=outcome, text=text, loops=self.binding.made - self.loops_before)
 
     def fails(self, test, error):
         text = self._exc_info_to_string(error, test)
@@ -174,7 +174,7 @@ class Reporter(unittest.TestResult):
         else:  # setUpClass and the like
             self.tell(start=str(test))
             skipped = isinstance(error[1], unittest.SkipTest)
-            self.tell(end=str(test), outcome="skipped" if skipped else "failed", text=text, loops=0)
+            self.tell(name=str(test), outcome="skipped" if skipped else "failed", text=text, loops=0)
 
     def addError(self, test, error):
         self.fails(test, error)
@@ -190,7 +190,7 @@ class Reporter(unittest.TestResult):
         if self.started:
             self.outcome = ("skipped", reason)
         else:
-            self.tell(end=self.name(test), outcome="skipped", text=reason, loops=0)
+            self.tell(name=self.name(test), outcome="skipped", text=reason, loops=0)
 
     def addUnexpectedSuccess(self, test):
         self.outcome = ("failed", "unexpected success")

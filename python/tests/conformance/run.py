@@ -9,22 +9,19 @@ tried. The run fails if any other test fails, if one of these passes, or if a li
 import argparse
 import concurrent.futures
 import dataclasses
-import json
 import os
 import pathlib
 import platform
 import re
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
 import lists
+from process import Child
 
 HERE = pathlib.Path(__file__).parent
-CHILD = HERE / "child.py"
 # No test is meant to take this long; some wait for timeouts of 10 s of their own.
 TEST_LIMIT = 60
 # One that is excluded is only tried to see that it still fails.
@@ -38,7 +35,7 @@ class Result:
     name: str
     outcome: str
     text: str = ""
-    loops: int = 0
+    loops: int = 0  # of ours that the test made
 
 
 @dataclasses.dataclass
@@ -73,68 +70,40 @@ def last_part(text):
     return text if len(text) <= STDERR_KEPT else "... " + text[-STDERR_KEPT:]
 
 
-class Child:
-    """One process of child.py, and what it told."""
-
-    def __init__(self, module, loop, only, limit):
-        self.names = None
-        self.results = []
-        self.running = None
-        with tempfile.TemporaryDirectory(prefix="cio-conformance-") as folder:
-            command = [sys.executable, str(CHILD), module, "--limit", str(limit)]
-            if loop:
-                command += ["--loop", loop]
-            if only is not None:
-                names = pathlib.Path(folder, "only")
-                names.write_text("\n".join(only))
-                command += ["--only", str(names)]
-            self.run(command, folder)
-
-    def run(self, command, folder):
-        reading, writing = os.pipe()
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path != str(HERE)))
-        with open(os.path.join(folder, "stderr"), "w+", errors="replace") as errors:
-            process = subprocess.Popen(command + ["--results", str(writing)], pass_fds=[writing], cwd=folder,
-                                       stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=environment,
-                                       start_new_session=True)
-            os.close(writing)
-            with os.fdopen(reading) as pipe:
-                for line in pipe:
-                    self.hear(json.loads(line))
-            self.status = process.wait()
-            errors.seek(0)
-            self.stderr = errors.read()
-
-    def hear(self, what):
-        if "tests" in what:
-            self.names = what["tests"]
-        elif "start" in what:
-            self.running = what["start"]
-        else:
-            self.running = None
-            self.results.append(Result(what["end"], what["outcome"], what["text"], what["loops"]))
-
-
-def run_tests(module, loop, names, limit):
-    """Runs these tests; where one ends the process, another process goes on behind it."""
+def run_tests(module, loop, names, limit, child_type=Child):
+    """Runs these tests; where one ends the process, another process goes on behind it. Every one of them gets a result: those
+    of which nothing is heard have failed.
+    """
     results = []
     left = list(names)
     while left:
-        child = Child(module, loop, left, limit)
-        results += child.results
-        if child.running is None and child.status == 0:
-            break
-        done = {result.name for result in child.results}
+        child = child_type(module, loop, left, limit)
+        heard = [Result(**what) for what in child.ended]
         if child.running is not None:
-            hung = "Timeout (" in child.stderr
-            how = f"still ran after {limit} s" if hung else f"ended the process with status {child.status}"
-            results.append(Result(child.running, "hung" if hung else "crashed", how + "\n" + last_part(child.stderr)))
-            done.add(child.running)
-        elif not done:
-            results.append(Result(module, "crashed", f"status {child.status}\n" + last_part(child.stderr)))
+            hung = child.why or "Timeout (" in child.stderr
+            heard.append(Result(child.running, "hung" if hung else "crashed", failure(child)))
+        elif child.status != 0:
+            heard.append(Result(f"{module} (between tests)", "hung" if child.why else "crashed", failure(child)))
+        results += heard
+        rest = [name for name in left if not any(concerns(result, name) for result in heard)]
+        if rest and (len(rest) == len(left) or (child.running is None and child.status == 0)):
+            results += [Result(name, "failed", "nothing was heard of it: " + failure(child)) for name in rest]
             break
-        left = [name for name in left if name not in done]
+        left = rest
     return results
+
+
+def failure(child):
+    return f"{child.how_it_ended()}\n{last_part(child.stderr)}".strip()
+
+
+def concerns(result, name):
+    """Is this the test's result, or one of a fixture ("setUpClass (test.test_asyncio.test_events.SomeTests)") for its class?"""
+    if result.name == name:
+        return True
+    fixture, _, owner = result.name.partition(" (")
+    owner = owner.rstrip(")").removeprefix("test.test_asyncio.")
+    return fixture in ("setUpClass", "setUpModule") and f"{name}.".startswith(f"{owner}.")
 
 
 def run_module(name, options, excluded, not_yet, lock):
@@ -142,7 +111,7 @@ def run_module(name, options, excluded, not_yet, lock):
     module = Module(name)
     listing = Child(name, options.loop, [], TEST_LIMIT)
     if listing.names is None:
-        module.results.append(Result(name, "crashed", "cannot be loaded\n" + last_part(listing.stderr)))
+        module.results.append(Result(name, "crashed", "cannot be loaded: " + failure(listing)))
         return module
 
     chosen, tried = [], []
