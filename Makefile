@@ -5,10 +5,12 @@ JOBS ?= $(shell nproc)
 
 .PHONY: demo test test-python test-pythons test-world bench bench-python install release format tidy clean help
 
-demo: ## build the library and run examples/demo
+demo: ## build the library and run examples/demo; and an asyncio program on asyncio and on cio, side by side
 	@tools/setup.sh demo
 	@$(MAKE) --no-print-directory release
 	@build/release/examples/demo
+	@echo
+	@tools/python.sh demo
 
 release: ## build the library and the examples, in build/release
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null

@@ -6,6 +6,7 @@
 #     tools/python.sh conformance PYTHON ...  CPython's own asyncio tests, with run.py's arguments
 #     tools/python.sh asan PYTHON             a part of the suites with the extension under AddressSanitizer and UBSan
 #     tools/python.sh run PYTHON ...          python of that venv, with these arguments
+#     tools/python.sh demo [ARGUMENT...]      python/examples/side_by_side.py on the newest that has its headers; builds without pip
 #     tools/python.sh bench [ARGUMENT...]     bench/python/bench.py's, on CIO_BENCH_PYTHON or the newest
 #     tools/python.sh world [SUITE...]        the long suites of PyPI's packages, on CIO_WORLD_PYTHON or the newest
 #
@@ -89,6 +90,44 @@ newest() {
     find_pythons | head -1 | cut -d' ' -f2-
 }
 
+# Says what CMake is to be told for the package, as pyproject.toml has it.
+settings_of_package() { # PYTHON
+    "$1" -I - <<'PYTHON'
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    settings = tomllib.load(file)["tool"]["scikit-build"]["cmake"]
+print("-DCMAKE_BUILD_TYPE=" + settings["build-type"], *(f"-D{name}={value}" for name, value in settings["define"].items()))
+PYTHON
+}
+
+has_headers() { # PYTHON
+    "$1" -I -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null
+}
+
+# The package is built without a venv and asks nothing of the network.
+demo() { # [ARGUMENT...]
+    local interpreter='' found log=$LOGS/python-demo.log
+    while read -r version found; do
+        case $version in *[a-z]) continue ;; esac
+        has_headers "$found" && { interpreter=$found; break; }
+    done < <(find_pythons)
+    if [ -z "$interpreter" ]; then
+        echo "no CPython from 3.11 on with its headers (python3-dev) is here: the program in Python is left out"
+        return 0
+    fi
+    home=$PWD/build/python/demo-$version
+    # shellcheck disable=SC2046 # it is a list
+    if ! { cmake -S . -B "$home/build" -G Ninja -DPython_EXECUTABLE="$interpreter" $(settings_of_package "$interpreter") &&
+        cmake --build "$home/build" -j "$JOBS" --target cio_python &&
+        cmake --install "$home/build" --component python --prefix "$home/site" &&
+        cp python/cio/*.py "$home/site/cio/"; } >"$log" 2>&1; then
+        tail -20 "$log"
+        echo "the Python package does not build for $interpreter: $log"
+        return 1
+    fi
+    PYTHONPATH=$home/site "$interpreter" python/examples/side_by_side.py "$@"
+}
+
 # Objects of Python come from malloc() then, so that the sanitizer sees each. Python itself never frees all that it has.
 # Nothing forks there: a child whose parent had threads may find the sanitizer's own allocator locked for ever.
 test_asan() { # PYTHON
@@ -150,6 +189,9 @@ conformance)
 run)
     prepare "${1:?which PYTHON}" && shift && exec "$python" "$@"
     ;;
+demo)
+    demo "$@"
+    ;;
 bench)
     prepare "${CIO_BENCH_PYTHON:-$(newest)}" && install_what_there_is "$BENCH/requirements.txt" && exec "$python" "$BENCH/bench.py" "$@"
     ;;
@@ -161,7 +203,7 @@ name)
     echo "${found%% *}-$(echo "${found#* }" | cksum | cut -c1-4)"
     ;;
 *)
-    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

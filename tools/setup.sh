@@ -17,6 +17,10 @@ ninja-build:ninja
 pkgconf|pkg-config:pkg-config
 libssl-dev
 '
+# What the demonstration does without where it may not be installed.
+wished='
+python3-dev:python3-config
+'
 test_packages='
 clang:clang
 clang-tidy:clang-tidy
@@ -58,8 +62,8 @@ zlib1g
 level=${1:-demo}
 case $level in
 demo) wanted=$demo ;;
-test) wanted="$demo $test_packages" ;;
-bench) wanted="$demo $bench" ;;
+test) wanted="$demo $test_packages" wished='' ;;
+bench) wanted="$demo $wished $bench" wished='' ;;
 *)
     echo "usage: $0 demo|test|bench" >&2
     exit 2
@@ -110,12 +114,24 @@ for line in $wanted; do
     has "$line" || missing="$missing $line"
 done
 
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" = 0 ]; then
-        as_root='env'
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        as_root='sudo -n env'
+as_root=''
+if [ "$(id -u)" = 0 ]; then
+    as_root='env'
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root='sudo -n env'
+fi
+for line in $wished; do
+    if has "$line"; then
+        :
+    elif [ -n "$as_root" ]; then
+        missing="$missing $line"
     else
+        echo "setup: ${line%%:*} is not installed: done without"
+    fi
+done
+
+if [ -n "$missing" ]; then
+    if [ -z "$as_root" ]; then
         echo "setup: missing:$(echo "$missing" | sed 's/[:|][^ ]*//g')" >&2
         echo "setup: install them (apt-get install ...), or run this as root" >&2
         exit 1

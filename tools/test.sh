@@ -160,6 +160,7 @@ stage_python() {
         [ -n "$ran" ] || run_python asan "$name-asan" "$version under asan"
         ran="$ran $version"
     done < <(tools/python.sh find)
+    [ -z "$ran" ] || check python tools/python.sh demo --rounds 1 --seconds 0.05
     [ -n "$ran" ] || leave_out python "no CPython from 3.11 on, with its headers and venv: tools/setup.sh test"
 }
 
