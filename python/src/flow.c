@@ -50,6 +50,21 @@ void py__transport_drained(struct py__transport *self)
         tell_and_report(self, false);
 }
 
+int py__transport_queue(struct py__transport *self, PyObject *bytes, size_t skip)
+{
+    bool first = self->queue.n == 0;
+    if (!bytes || py__write_queue_append(&self->queue, bytes) < 0)
+        return -1;
+    if (skip) {
+        self->queue.skip = skip;
+        self->queue.size -= skip;
+    }
+    if (first && py__transport_watch(self, CIO__WRITE, NULL) < 0)
+        return -1;
+    py__transport_wrote(self);
+    return 0;
+}
+
 /* None is NULL. */
 static PyObject *given(PyObject *limit)
 {

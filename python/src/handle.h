@@ -52,6 +52,10 @@ struct py__handle *py__handle_again(struct py__handle *handle);
 /* Queues it for the next turn. Takes the reference. */
 void py__handle_call_soon(struct py__handle *handle);
 
+/* loop.call_soon(callback, *arguments), of a loop that is open. */
+int py__handle_schedule(struct py__loop *loop, PyObject *callback, PyObject *const *arguments,
+                        Py_ssize_t n);
+
 /* For time `when`, which is in the handle. Takes the reference, also on failure. */
 int py__handle_call_at(struct py__handle *handle);
 

@@ -63,6 +63,7 @@ extern PyMethodDef py__loop_serve_methods[];
 extern PyMethodDef py__loop_accepted_methods[];
 extern PyMethodDef py__loop_unix_methods[];
 extern PyMethodDef py__loop_sendfile_methods[];
+extern PyMethodDef py__loop_pipe_methods[];
 
 static inline struct py__loop *py__loop(PyObject *self)
 {

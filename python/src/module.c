@@ -4,6 +4,7 @@
 #include "coroutine.h"
 #include "handle.h"
 #include "loop.h"
+#include "pipe.h"
 #include "server.h"
 #include "stream.h"
 
@@ -144,6 +145,7 @@ static int add_loop_methods(PyTypeObject *type)
         py__loop_executor_methods, py__loop_sock_methods,    py__loop_name_methods,
         py__loop_signal_methods,   py__loop_connect_methods, py__loop_serve_methods,
         py__loop_accepted_methods, py__loop_unix_methods,    py__loop_sendfile_methods,
+        py__loop_pipe_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)
@@ -170,6 +172,21 @@ static int add_stream_methods(PyTypeObject *type)
                    add_methods(type, py__transport_write_methods) < 0 ||
                    add_methods(type, py__stream_write_methods) < 0 ||
                    add_fields(type, py__transport_fields) < 0
+               ? -1
+               : 0;
+}
+
+static int add_pipe_methods(const struct py__module *py)
+{
+    PyTypeObject *reads = py->read_pipe_type, *writes = py->write_pipe_type;
+    return add_methods(reads, py__transport_methods) < 0 ||
+                   add_methods(reads, py__transport_read_methods) < 0 ||
+                   add_methods(reads, py__read_pipe_methods) < 0 ||
+                   add_fields(reads, py__pipe_fields) < 0 ||
+                   add_methods(writes, py__transport_methods) < 0 ||
+                   add_methods(writes, py__transport_write_methods) < 0 ||
+                   add_methods(writes, py__write_pipe_methods) < 0 ||
+                   add_fields(writes, py__pipe_fields) < 0
                ? -1
                : 0;
 }
@@ -210,10 +227,13 @@ static int make_types(PyObject *module, struct py__module *py)
     py->timer_handle_type = py__make_type(module, &py__timer_handle_spec, py->std.TimerHandle);
     py->coroutine_type = py__make_type(module, &py__coroutine_spec, NULL);
     py->stream_type = py__make_type(module, &py__stream_spec, py->std.FlowControlMixin);
+    py->read_pipe_type = py__make_type(module, &py__read_pipe_spec, py->std.ReadTransport);
+    py->write_pipe_type = py__make_type(module, &py__write_pipe_spec, py->std.FlowControlMixin);
     py->server_half = py__make_type(module, &py__server_spec, NULL);
     py->loop_type = py__make_type(module, &py__loop_spec, NULL);
     if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
-        !py->stream_type || !py->server_half || add_stream_methods(py->stream_type) < 0 ||
+        !py->stream_type || !py->server_half || !py->read_pipe_type || !py->write_pipe_type ||
+        add_pipe_methods(py) < 0 || add_stream_methods(py->stream_type) < 0 ||
         add_loop_methods(py->loop_type) < 0)
         return -1;
     py->event_loop_type = make_class("EventLoop", py->loop_type, py->std.AbstractEventLoop,
@@ -262,6 +282,8 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->timer_handle_type);
     Py_VISIT(py->coroutine_type);
     Py_VISIT(py->stream_type);
+    Py_VISIT(py->read_pipe_type);
+    Py_VISIT(py->write_pipe_type);
     Py_VISIT(py->server_type);
     Py_VISIT(py->server_half);
     Py_VISIT(py->layer_type);
@@ -283,6 +305,8 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->timer_handle_type);
     Py_CLEAR(py->coroutine_type);
     Py_CLEAR(py->stream_type);
+    Py_CLEAR(py->read_pipe_type);
+    Py_CLEAR(py->write_pipe_type);
     Py_CLEAR(py->server_type);
     Py_CLEAR(py->server_half);
     Py_CLEAR(py->layer_type);

@@ -126,6 +126,7 @@
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
     X(FlowControlMixin, "asyncio.transports", "_FlowControlMixin")                                 \
+    X(ReadTransport, "asyncio", "ReadTransport")                                                   \
     X(TransportSocket, "asyncio.trsock", "TransportSocket")                                        \
     X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
@@ -158,6 +159,8 @@ struct py__module {
     PyTypeObject *timer_handle_type;
     PyTypeObject *coroutine_type;
     PyTypeObject *stream_type;
+    PyTypeObject *read_pipe_type;
+    PyTypeObject *write_pipe_type;
     PyTypeObject *server_half; /* the C half of cio.Server */
     PyTypeObject *server_type;
     PyTypeObject *layer_type; /* of protocols in C: see transport.h; NULL: there are none yet */

@@ -180,17 +180,9 @@ static int set_up(struct py__stream *self, const struct py__connection *connecti
     return -1;
 }
 
-/* Lets go of what is the caller's still. */
 static PyObject *give_up(struct py__stream *self)
 {
-    struct py__transport *base = &self->base;
-    if (!base->closed) {
-        if (base->file)
-            cio__file_renew(base->loop->loop, base->file);
-        if (py__transport_of(base->loop, base->fd) == base)
-            base->loop->transports[base->fd] = NULL;
-        base->closed = true;
-    }
+    py__transport_abandon(&self->base);
     Py_DECREF(self);
     return NULL;
 }
@@ -238,22 +230,6 @@ static int clear(PyObject *object)
     return 0;
 }
 
-static void dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    if (PyObject_CallFinalizerFromDealloc(object) < 0)
-        return;
-    PyObject_GC_UnTrack(object);
-    if (py__transport(object)->weak_references)
-        PyObject_ClearWeakRefs(object);
-    clear(object);
-    Py_CLEAR(py__transport(object)->watches[CIO__READ].context);
-    Py_CLEAR(py__transport(object)->watches[CIO__WRITE].context);
-    Py_CLEAR(py__transport(object)->loop);
-    type->tp_free(object);
-    Py_DECREF(type);
-}
-
 static PyObject *get_eof(PyObject *self, void *unused)
 {
     (void)unused;
@@ -270,7 +246,7 @@ static PyGetSetDef fields[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, "The transport of a stream socket."},
-    {Py_tp_dealloc, dealloc},
+    {Py_tp_dealloc, py__transport_dealloc},
     {Py_tp_finalize, py__transport_finalize},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},

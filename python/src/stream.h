@@ -57,6 +57,9 @@ static inline struct py__stream *py__stream(PyObject *self)
 /* Sends what can be sent now, and queues the rest: 0, or -1 with an exception; see write(). */
 int py__stream_write(struct py__stream *self, const char *data, size_t size);
 
+/* Of the loop, PY__READ_MOST bytes; NULL with an exception. */
+char *py__read_buffer(struct py__loop *loop);
+
 void py__stream_readable(struct py__transport *self);
 void py__stream_writable(struct py__transport *self);
 

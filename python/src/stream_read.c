@@ -90,7 +90,7 @@ static void nothing(struct py__transport *self, ssize_t rc)
 
 /* ---- into a buffer of ours, and a bytes object ---- */
 
-static char *read_buffer(struct py__loop *loop)
+char *py__read_buffer(struct py__loop *loop)
 {
     if (unlikely(!loop->read_buffer) && !(loop->read_buffer = PyMem_Malloc(PY__READ_MOST)))
         PyErr_NoMemory();
@@ -100,7 +100,7 @@ static char *read_buffer(struct py__loop *loop)
 static void read_data(struct py__stream *self)
 {
     struct py__transport *base = &self->base;
-    char *buffer = read_buffer(base->loop);
+    char *buffer = py__read_buffer(base->loop);
     if (unlikely(!buffer)) {
         py__transport_fail(base, "Fatal read error on socket transport");
         return;

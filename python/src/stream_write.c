@@ -34,22 +34,11 @@ static int count_vain_write(struct py__stream *self)
 
 /* ---- sending ---- */
 
-/* A socket outlives its loop, whose backend is closed then: the kernel is asked as that did. */
-static inline struct cio__os *os_of(const struct py__transport *self)
-{
-    return likely(self->file != NULL) ? self->loop->loop->os : NULL;
-}
-
-static inline const struct cio__os_ops *ops_of(const struct cio__os *os)
-{
-    return likely(os != NULL) ? os->ops : &cio__epoll_backend;
-}
-
 /* How much of it the kernel took; -1: the connection has failed. */
 static ssize_t send_now(struct py__transport *self, const char *data, size_t size)
 {
-    struct cio__os *os = os_of(self);
-    ssize_t n = ops_of(os)->send(os, self->fd, data, size);
+    struct cio__os *os = py__transport_os(self);
+    ssize_t n = py__os_ops(os)->send(os, self->fd, data, size);
     if (likely(n == (ssize_t)size))
         return n;
     if (n >= 0 || n == -EAGAIN || n == -EINTR) {
@@ -59,22 +48,6 @@ static ssize_t send_now(struct py__transport *self, const char *data, size_t siz
     py__raise_code((int)n);
     py__transport_fail(self, fatal);
     return -1;
-}
-
-/* Takes the reference. */
-static int queue(struct py__transport *self, PyObject *bytes, size_t skip)
-{
-    bool first = self->queue.n == 0;
-    if (!bytes || py__write_queue_append(&self->queue, bytes) < 0)
-        return -1;
-    if (skip) {
-        self->queue.skip = skip;
-        self->queue.size -= skip;
-    }
-    if (first && py__transport_watch(self, CIO__WRITE, NULL) < 0)
-        return -1;
-    py__transport_wrote(self);
-    return 0;
 }
 
 int py__stream_write(struct py__stream *self, const char *data, size_t size)
@@ -88,7 +61,8 @@ int py__stream_write(struct py__stream *self, const char *data, size_t size)
         if (likely(sent == (ssize_t)size) || sent < 0)
             return 0;
     }
-    return queue(base, PyBytes_FromStringAndSize(data + sent, (Py_ssize_t)size - sent), 0);
+    return py__transport_queue(base,
+                               PyBytes_FromStringAndSize(data + sent, (Py_ssize_t)size - sent), 0);
 }
 
 static int write_bytes(struct py__stream *self, PyObject *bytes)
@@ -105,7 +79,7 @@ static int write_bytes(struct py__stream *self, PyObject *bytes)
         if (likely(sent == (ssize_t)size) || sent < 0)
             return 0;
     }
-    return queue(base, Py_NewRef(bytes), (size_t)sent);
+    return py__transport_queue(base, Py_NewRef(bytes), (size_t)sent);
 }
 
 /* What may change after the call is copied as far as it has to wait. */
@@ -207,14 +181,14 @@ static PyObject *writelines(PyObject *object, PyObject *list)
 /* Sends what it takes: how many bytes, 0 if it would block, or a code. */
 static ssize_t send_queue(struct py__transport *self)
 {
-    struct cio__os *os = os_of(self);
+    struct cio__os *os = py__transport_os(self);
     struct iovec vector[VECTOR];
     int n = py__write_queue_vector(&self->queue, vector, VECTOR);
     size_t size = 0;
     for (int i = 0; i < n; i++)
         size += vector[i].iov_len;
-    ssize_t sent = n == 1 ? ops_of(os)->send(os, self->fd, vector->iov_base, vector->iov_len)
-                          : ops_of(os)->send_vector(os, self->fd, vector, (size_t)n);
+    ssize_t sent = n == 1 ? py__os_ops(os)->send(os, self->fd, vector->iov_base, vector->iov_len)
+                          : py__os_ops(os)->send_vector(os, self->fd, vector, (size_t)n);
     if (sent >= 0)
         py__write_queue_advance(&self->queue, (size_t)sent);
     if (sent == -EAGAIN || sent == -EINTR || (sent >= 0 && (size_t)sent < size)) {
@@ -254,8 +228,8 @@ static void fail(struct py__stream *self, int code)
 
 static int shut_writing(struct py__transport *self)
 {
-    struct cio__os *os = os_of(self);
-    int rc = ops_of(os)->shut_writing(os, self->fd);
+    struct cio__os *os = py__transport_os(self);
+    int rc = py__os_ops(os)->shut_writing(os, self->fd);
     if (rc == 0)
         return 0;
     py__raise_code(rc);
@@ -269,12 +243,7 @@ static void finish(struct py__stream *self)
     py__transport_unwatch(base, CIO__WRITE);
     tell_waiter(self, NULL);
     if (base->closing) {
-        struct py__loop *loop = (struct py__loop *)Py_NewRef((PyObject *)base->loop);
-        PyObject *method = PyObject_GetAttr(&base->object, loop->py->names._call_connection_lost);
-        if (!method || py__transport_lose(base, Py_None) < 0)
-            py__report_call(loop, method ? method : Py_None, Py_None);
-        Py_XDECREF(method);
-        Py_DECREF(loop);
+        py__transport_finish(base);
     } else if (self->eof && shut_writing(base) < 0) {
         py__transport_fail(base, fatal);
     }

@@ -1,6 +1,8 @@
 /* Transports: their life and their end. */
 #include "transport.h"
 
+#include <errno.h>
+
 #include "errors.h"
 #include "files.h"
 #include "handle.h"
@@ -27,10 +29,25 @@ static int make_room(struct py__loop *loop, int fd)
     return 0;
 }
 
+/* Of a terminal, say, one transport reads and another writes. */
+static bool join_partner(struct py__transport *self, int fd)
+{
+    struct py__transport *partner = py__transport_of(self->loop, fd);
+    if (!partner || !self->kind->levels || !partner->kind->levels || partner->closing ||
+        partner->generation != partner->file->generation)
+        return false;
+    self->partner = partner;
+    self->file = partner->file;
+    self->generation = partner->generation;
+    return true;
+}
+
 /* Whatever was known of the number is of another descriptor, or of the program's watches. */
 static int take_file(struct py__transport *self, int fd)
 {
     struct py__loop *loop = self->loop;
+    if (join_partner(self, fd))
+        return 0;
     struct cio__file *file = cio__file_get(loop->loop, fd);
     if (!file) {
         py__raise_code(cio__file_missing(loop->loop, fd));
@@ -142,13 +159,9 @@ static int schedule_made(struct py__transport *self)
     const struct py__module *py = self->loop->py;
     PyObject *made = PyObject_GetAttr(self->protocol, py->names.connection_made);
     PyObject *argument = &self->object;
-    struct py__handle *handle =
-        made ? py__handle_new(self->loop, py->handle_type, made, &argument, 1, NULL) : NULL;
+    int rc = made ? py__handle_schedule(self->loop, made, &argument, 1) : -1;
     Py_XDECREF(made);
-    if (!handle)
-        return -1;
-    py__handle_call_soon(handle);
-    return 0;
+    return rc;
 }
 
 int py__transport_start(struct py__transport *self, PyObject *waiter, bool reads)
@@ -180,6 +193,39 @@ int py__transport_log(struct py__transport *self, const char *format)
     return py__log("debug", "(sO)", format, &self->object);
 }
 
+/* Whether others of the same descriptor are left. */
+static bool leave_table(struct py__transport *self)
+{
+    struct py__loop *loop = self->loop;
+    if (!py__transport_of(loop, self->fd))
+        return false;
+    struct py__transport **place = &loop->transports[self->fd];
+    while (*place && *place != self)
+        place = &(*place)->partner;
+    if (*place)
+        *place = self->partner;
+    self->partner = NULL;
+    struct py__transport *left = loop->transports[self->fd];
+    return left && left->file == self->file && left->generation == self->generation;
+}
+
+/* The object that both had has closed the descriptor: its number is not theirs any more. */
+static void orphan_partners(struct py__transport *self)
+{
+    struct py__loop *loop = self->loop;
+    struct py__transport *partner = py__transport_of(loop, self->fd);
+    if (!partner || loop->loop->os->ops->is_open(loop->loop->os, self->fd))
+        return;
+    cio__file_renew(loop->loop, partner->file);
+    loop->transports[self->fd] = NULL;
+    while (partner) {
+        struct py__transport *next = partner->partner;
+        partner->partner = NULL;
+        partner->fd = -1;
+        partner = next;
+    }
+}
+
 /* The object closes the descriptor if there is one; its close() may be the program's. */
 static void close_descriptor(struct py__transport *self)
 {
@@ -187,14 +233,13 @@ static void close_descriptor(struct py__transport *self)
     self->closed = true;
     py__transport_unwatch(self, CIO__READ);
     py__transport_unwatch(self, CIO__WRITE);
-    bool ours = self->file && self->file->generation == self->generation;
+    bool shared = leave_table(self);
+    bool ours = self->file && self->file->generation == self->generation && !shared;
     if (ours &&
         (py__unwatch(loop, self->fd, CIO__READ) < 0 || py__unwatch(loop, self->fd, CIO__WRITE) < 0))
         PyErr_WriteUnraisable(&self->object);
     if (ours)
         cio__file_renew(loop->loop, self->file);
-    if (py__transport_of(loop, self->fd) == self)
-        loop->transports[self->fd] = NULL;
     if (self->sock) {
         PyObject *result = PyObject_CallMethodNoArgs(self->sock, loop->py->names.close);
         if (!result)
@@ -204,6 +249,8 @@ static void close_descriptor(struct py__transport *self)
     } else if (ours || !self->file) {
         cio__kernel_close_fd(NULL, self->fd);
     }
+    if (shared)
+        orphan_partners(self);
     self->file = NULL;
 }
 
@@ -247,6 +294,16 @@ int py__transport_lose(struct py__transport *self, PyObject *exception)
     return rc;
 }
 
+void py__transport_finish(struct py__transport *self)
+{
+    struct py__loop *loop = (struct py__loop *)Py_NewRef((PyObject *)self->loop);
+    PyObject *method = PyObject_GetAttr(&self->object, loop->py->names._call_connection_lost);
+    if (!method || py__transport_lose(self, Py_None) < 0)
+        py__report_call(loop, method ? method : Py_None, Py_None);
+    Py_XDECREF(method);
+    Py_DECREF(loop);
+}
+
 static int schedule_lost(struct py__transport *self, PyObject *exception)
 {
     struct py__loop *loop = self->loop;
@@ -257,13 +314,9 @@ static int schedule_lost(struct py__transport *self, PyObject *exception)
     if (!method)
         return -1;
     PyObject *argument = exception ? exception : Py_None;
-    struct py__handle *handle = py__handle_new(loop, loop->py->handle_type, method, &argument, 1,
-                                               NULL);
+    int rc = py__handle_schedule(loop, method, &argument, 1);
     Py_DECREF(method);
-    if (!handle)
-        return -1;
-    py__handle_call_soon(handle);
-    return 0;
+    return rc;
 }
 
 static void set_closing(struct py__transport *self)
@@ -271,7 +324,8 @@ static void set_closing(struct py__transport *self)
     self->closing = true;
     if (self->file)
         self->file->taken = false;
-    py__transport_unwatch(self, CIO__READ);
+    if (!self->kind->hears_end || self->queue.n == 0)
+        py__transport_unwatch(self, CIO__READ);
 }
 
 int py__transport_close(struct py__transport *self)
@@ -293,8 +347,7 @@ int py__transport_force_close(struct py__transport *self, PyObject *exception)
         py__write_queue_clear(&self->queue);
         py__transport_unwatch(self, CIO__WRITE);
     }
-    if (!self->closing)
-        set_closing(self);
+    set_closing(self);
     return schedule_lost(self, exception);
 }
 
@@ -317,6 +370,19 @@ static void log_error(struct py__transport *self, const char *message, PyObject 
     Py_XDECREF(logger);
 }
 
+static bool is_expected(const struct py__transport *self, PyObject *exception)
+{
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError))
+        return false;
+    if (!self->kind->tells_errors)
+        return true;
+    PyObject *number = PyObject_GetAttrString(exception, "errno");
+    bool expected = number && PyLong_Check(number) && PyLong_AsLong(number) == EIO;
+    Py_XDECREF(number);
+    PyErr_Clear();
+    return expected;
+}
+
 void py__transport_fail(struct py__transport *self, const char *message)
 {
     struct py__loop *loop = self->loop;
@@ -330,7 +396,7 @@ void py__transport_fail(struct py__transport *self, const char *message)
     }
     Py_INCREF(loop);
     PyObject *exception = py__take_exception();
-    if (PyErr_GivenExceptionMatches(exception, PyExc_OSError)) {
+    if (is_expected(self, exception)) {
         log_error(self, message, exception);
     } else {
         struct py__report report = {.text = message,
@@ -374,6 +440,17 @@ void py__transport_clear(struct py__transport *self)
     py__write_queue_clear(&self->queue);
 }
 
+void py__transport_abandon(struct py__transport *self)
+{
+    if (self->closed)
+        return;
+    bool shared = leave_table(self);
+    if (self->file && !shared)
+        cio__file_renew(self->loop->loop, self->file);
+    self->file = NULL;
+    self->closed = true;
+}
+
 void py__transport_finalize(PyObject *object)
 {
     struct py__transport *self = py__transport(object);
@@ -388,6 +465,23 @@ void py__transport_finalize(PyObject *object)
     Py_CLEAR(self->server);
     if (exception)
         py__raise_again(exception);
+}
+
+void py__transport_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    struct py__transport *self = py__transport(object);
+    if (PyObject_CallFinalizerFromDealloc(object) < 0)
+        return;
+    PyObject_GC_UnTrack(object);
+    if (self->weak_references)
+        PyObject_ClearWeakRefs(object);
+    type->tp_clear(object);
+    Py_CLEAR(self->watches[CIO__READ].context);
+    Py_CLEAR(self->watches[CIO__WRITE].context);
+    Py_CLEAR(self->loop);
+    type->tp_free(object);
+    Py_DECREF(type);
 }
 
 /* "<SocketTransport fd=7 read=polling write=<idle, bufsize=0>>" */

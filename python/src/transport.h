@@ -32,6 +32,9 @@ struct py__transport_kind {
     int (*set_protocol)(struct py__transport *self, PyObject *protocol);
     /* After connection_lost(). May be NULL. */
     void (*lost)(struct py__transport *self);
+    bool levels;    /* both directions are always watched by levels; two transports may share fd */
+    bool hears_end; /* readiness to read says that the reader has gone: until all is written */
+    bool tells_errors; /* OSErrors but EIO go to the exception handler too */
 };
 
 struct py__transport_watch {
@@ -58,7 +61,8 @@ struct py__transport {
     PyObject *extra;         /* a dict, or NULL: empty yet */
     PyObject *waiter;        /* a future to be set when connection_made() was called, or NULL */
 
-    struct cio__file *file; /* NULL: the loop is closed, or the descriptor */
+    struct py__transport *partner; /* another one of the same descriptor, or NULL */
+    struct cio__file *file;        /* NULL: the loop is closed, or the descriptor */
     uint32_t generation;
     int fd;
     struct py__transport_watch watches[2]; /* indexed by enum cio__direction */
@@ -128,6 +132,10 @@ void py__transport_set_protocol(struct py__transport *self, PyObject *protocol);
 int py__transport_traverse(struct py__transport *self, visitproc visit, void *arg);
 void py__transport_clear(struct py__transport *self);
 void py__transport_finalize(PyObject *self);
+void py__transport_dealloc(PyObject *self);
+
+/* Of one that is not started: lets go of the descriptor, which is the caller's again. */
+void py__transport_abandon(struct py__transport *self);
 
 /* -1 and RuntimeError if another transport has fd. object: what the message shows. */
 int py__transport_check_free(struct py__loop *loop, int fd, PyObject *object);
@@ -166,6 +174,17 @@ static inline void py__transport_would_block(struct py__transport *self,
         cio__file_would_block(self->file, direction);
 }
 
+/* A descriptor outlives its loop, whose backend is closed then: the kernel is asked as that did. */
+static inline struct cio__os *py__transport_os(const struct py__transport *self)
+{
+    return likely(self->file != NULL) ? self->loop->loop->os : NULL;
+}
+
+static inline const struct cio__os_ops *py__os_ops(const struct cio__os *os)
+{
+    return likely(os != NULL) ? os->ops : &cio__epoll_backend;
+}
+
 static inline bool py__transport_is_reading(const struct py__transport *self)
 {
     return !self->closing && !self->paused;
@@ -188,6 +207,9 @@ void py__transport_fail(struct py__transport *self, const char *message);
 /* Calls connection_lost() now, and closes the descriptor. exception: borrowed, or Py_None. */
 int py__transport_lose(struct py__transport *self, PyObject *exception);
 
+/* The same, when all is written; what goes wrong is reported. */
+void py__transport_finish(struct py__transport *self);
+
 /* As if callback(argument) had been called by a handle: reports the exception that is set. */
 void py__report_call(struct py__loop *loop, PyObject *callback, PyObject *argument);
 
@@ -195,6 +217,9 @@ void py__report_call(struct py__loop *loop, PyObject *callback, PyObject *argume
 int py__transport_log(struct py__transport *self, const char *format);
 
 /* ---- water marks ---- */
+
+/* Queues it until the descriptor is ready to write; all but its first `skip`. Takes the reference. */
+int py__transport_queue(struct py__transport *self, PyObject *bytes, size_t skip);
 
 void py__transport_set_limits(struct py__transport *self);
 void py__transport_wrote(struct py__transport *self);   /* the queue has grown */
@@ -214,6 +239,7 @@ extern PyMethodDef py__transport_write_methods[];
     }
 
 extern PyGetSetDef py__transport_fields[];
+extern PyGetSetDef py__pipe_fields[]; /* of pipes' in place of these */
 PyObject *py__transport_repr(PyObject *self);
 
 #endif

@@ -83,6 +83,8 @@ static PyObject *get_extra(PyObject *object, void *unused)
 {
     (void)unused;
     struct py__transport *self = py__transport(object);
+    if (!self->extra && !(self->extra = PyDict_New()))
+        return NULL;
     for (const char *const *info = self->kind->infos; *info; info++) {
         PyObject *name = PyUnicode_InternFromString(*info);
         PyObject *value = name ? find_info(self, name) : NULL;
@@ -201,19 +203,28 @@ FLAG(_paused, paused)
 FLAG(_protocol_paused, protocol_paused)
 #undef FLAG
 
+#define COMMON_FIELDS                                                                              \
+    {"_loop", get_loop, NULL, NULL, NULL}, {"_protocol", get_protocol_field, NULL, NULL, NULL},    \
+        {"_extra", get_extra, NULL, NULL, NULL}, {"_high_water", get_high, NULL, NULL, NULL},      \
+        {"_low_water", get_low, NULL, NULL, NULL}, {"_closing", get_closing, NULL, NULL, NULL},    \
+        {"_paused", get_paused, NULL, NULL, NULL},                                                 \
+    {                                                                                              \
+        "_protocol_paused", get_protocol_paused, NULL, NULL, NULL                                  \
+    }
+
 PyGetSetDef py__transport_fields[] = {
-    {"_loop", get_loop, NULL, NULL, NULL},
-    {"_protocol", get_protocol_field, NULL, NULL, NULL},
+    COMMON_FIELDS,
     {"_server", get_server, NULL, NULL, NULL},
-    {"_extra", get_extra, NULL, NULL, NULL},
     {"_sock", get_object, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
-    {"_high_water", get_high, NULL, NULL, NULL},
-    {"_low_water", get_low, NULL, NULL, NULL},
     {"_conn_lost", get_conn_lost, NULL, NULL, NULL},
-    {"_closing", get_closing, NULL, NULL, NULL},
-    {"_paused", get_paused, NULL, NULL, NULL},
-    {"_protocol_paused", get_protocol_paused, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyGetSetDef py__pipe_fields[] = {
+    COMMON_FIELDS,
+    {"_pipe", get_object, NULL, NULL, NULL},
+    {"_fileno", get_fd, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

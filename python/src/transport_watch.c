@@ -1,4 +1,6 @@
 /* Transports and their descriptors: waiting for readiness, and who has which. */
+#include <errno.h>
+
 #include "errors.h"
 #include "files.h"
 #include "transport.h"
@@ -22,17 +24,15 @@ int py__transport_check_free(struct py__loop *loop, int fd, PyObject *object)
 
 int py__transports_visit(struct py__loop *loop, visitproc visit, void *arg)
 {
-    for (size_t fd = 0; fd < loop->n_transports; fd++) {
-        struct py__transport *self = loop->transports[fd];
-        if (!self)
-            continue;
-        if (self->watches[CIO__READ].on)
-            Py_VISIT(self);
-        if (self->watches[CIO__WRITE].on)
-            Py_VISIT(self);
-        if (self->starting)
-            Py_VISIT(self);
-    }
+    for (size_t fd = 0; fd < loop->n_transports; fd++)
+        for (struct py__transport *self = loop->transports[fd]; self; self = self->partner) {
+            if (self->watches[CIO__READ].on)
+                Py_VISIT(self);
+            if (self->watches[CIO__WRITE].on)
+                Py_VISIT(self);
+            if (self->starting)
+                Py_VISIT(self);
+        }
     return 0;
 }
 
@@ -50,13 +50,20 @@ static void disarm(struct py__transport_watch *watch)
 }
 
 /* The program's own watches are refused on a descriptor that is taken. */
-static int arm_level(struct py__transport *self, struct py__transport_watch *watch)
+static int arm_level(struct py__transport *self, struct py__transport_watch *watch,
+                     enum cio__direction direction)
 {
     if (cio__handle_state(&watch->call) & CIO__WATCH)
         return 0; /* it stands */
+    if (self->file->generation != self->generation)
+        return -EBADF;
+    cio__ring_init(&watch->call.waiting); /* another watch may take its place */
+    cio_loop *loop = self->loop->loop;
     bool taken = self->file->taken;
     self->file->taken = false;
-    int rc = cio_add_reader(self->loop->loop, self->fd, &watch->call, watch->call.fn, self);
+    int rc = direction == CIO__READ
+                 ? cio_add_reader(loop, self->fd, &watch->call, watch->call.fn, self)
+                 : cio_add_writer(loop, self->fd, &watch->call, watch->call.fn, self);
     self->file->taken = taken;
     return rc;
 }
@@ -84,8 +91,8 @@ static int arm(struct py__transport *self, enum cio__direction direction)
     struct py__transport_watch *watch = &self->watches[direction];
     if (unlikely(!self->file))
         return CIO_ECLOSED;
-    int rc = self->level && direction == CIO__READ ? arm_level(self, watch)
-                                                   : arm_edge(self, watch, direction);
+    bool level = direction == CIO__READ ? self->level : self->kind->levels;
+    int rc = level ? arm_level(self, watch, direction) : arm_edge(self, watch, direction);
     watch->armed = rc == 0;
     return rc;
 }
@@ -217,9 +224,15 @@ static void forget(struct py__transport *self, PyObject *list)
 
 void py__transports_forget(struct py__loop *loop, PyObject *list)
 {
-    for (size_t fd = 0; fd < loop->n_transports; fd++)
-        if (loop->transports[fd])
-            forget(loop->transports[fd], list);
+    for (size_t fd = 0; fd < loop->n_transports; fd++) {
+        struct py__transport *self = loop->transports[fd];
+        while (self) {
+            struct py__transport *next = self->partner;
+            self->partner = NULL;
+            forget(self, list);
+            self = next;
+        }
+    }
     PyMem_Free(loop->transports);
     loop->transports = NULL;
     loop->n_transports = 0;

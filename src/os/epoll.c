@@ -208,11 +208,17 @@ const struct cio__os_ops cio__epoll_backend = {
     .pipe_in = cio__kernel_pipe_in,
     .pipe_out = cio__kernel_pipe_out,
     .read = cio__kernel_read,
+    .write_vector = cio__kernel_write_vector,
+    .file_type = cio__kernel_file_type,
+    .set_nonblocking = cio__kernel_set_nonblocking,
     .send_file = cio__kernel_send_file,
     .bind = cio__kernel_bind,
     .listen = cio__kernel_listen,
     .set_option = cio__kernel_set_option,
     .socket_name = cio__kernel_socket_name,
+    .open_process = cio__kernel_open_process,
+    .reap = cio__kernel_reap,
+    .signal_process = cio__kernel_signal_process,
 };
 
 const struct cio__os_ops *cio__backend(const char *name)

@@ -41,12 +41,18 @@ int cio__kernel_open_pipe(struct cio__os *os, int ends[2], size_t size);
 ssize_t cio__kernel_pipe_in(struct cio__os *os, int fd, int pipe, size_t size);
 ssize_t cio__kernel_pipe_out(struct cio__os *os, int pipe, int fd, size_t size);
 ssize_t cio__kernel_read(struct cio__os *os, int fd, void *data, size_t size);
+ssize_t cio__kernel_write_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
+int cio__kernel_file_type(struct cio__os *os, int fd);
+int cio__kernel_set_nonblocking(struct cio__os *os, int fd);
 ssize_t cio__kernel_send_file(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
 int cio__kernel_listen(struct cio__os *os, int fd, int backlog);
 int cio__kernel_set_option(struct cio__os *os, int fd, int level, int option, int value);
 int cio__kernel_socket_name(struct cio__os *os, int fd, bool peer, struct sockaddr *address,
                             socklen_t *size);
+int cio__kernel_open_process(struct cio__os *os, pid_t pid);
+int cio__kernel_reap(struct cio__os *os, pid_t pid, int *ret_status);
+int cio__kernel_signal_process(struct cio__os *os, int fd, pid_t pid, int signo);
 int64_t cio__kernel_now_ns(struct cio__os *os);
 
 #endif

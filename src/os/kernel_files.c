@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,4 +103,26 @@ ssize_t cio__kernel_read(struct cio__os *os, int fd, void *data, size_t size)
 {
     (void)os;
     return RETRY(read(fd, data, size));
+}
+
+ssize_t cio__kernel_write_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n)
+{
+    (void)os;
+    return RETRY(writev(fd, buffers, (int)n));
+}
+
+int cio__kernel_file_type(struct cio__os *os, int fd)
+{
+    struct stat status;
+    (void)os;
+    return fstat(fd, &status) < 0 ? -errno : (int)(status.st_mode & S_IFMT);
+}
+
+int cio__kernel_set_nonblocking(struct cio__os *os, int fd)
+{
+    (void)os;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK))
+        return flags < 0 ? -errno : 0;
+    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }

@@ -96,6 +96,10 @@ struct cio__os_ops {
     ssize_t (*pipe_in)(struct cio__os *os, int fd, int pipe, size_t size);
     ssize_t (*pipe_out)(struct cio__os *os, int pipe, int fd, size_t size);
     ssize_t (*read)(struct cio__os *os, int fd, void *data, size_t size);
+    /* What a broken pipe's signal does is the program's to say; where it is ignored: -EPIPE. */
+    ssize_t (*write_vector)(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
+    int (*file_type)(struct cio__os *os, int fd); /* S_IFIFO and so on */
+    int (*set_nonblocking)(struct cio__os *os, int fd);
     /* From a file to a socket, which must be non-blocking; 0: the file ends there. */
     ssize_t (*send_file)(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 
@@ -104,6 +108,13 @@ struct cio__os_ops {
     int (*set_option)(struct cio__os *os, int fd, int level, int option, int value);
     int (*socket_name)(struct cio__os *os, int fd, bool peer, struct sockaddr *address,
                        socklen_t *size);
+
+    /* A descriptor that is readable when the child process has ended. */
+    int (*open_process)(struct cio__os *os, pid_t pid);
+    /* 1: it has ended, and this is waitpid()'s status, told once; 0: it still runs. */
+    int (*reap)(struct cio__os *os, pid_t pid, int *ret_status);
+    /* fd: of open_process(), so that no other process of that number can be meant; or -1. */
+    int (*signal_process)(struct cio__os *os, int fd, pid_t pid, int signo);
 };
 
 /* The backend of that name; NULL name: $CIO_BACKEND, else the default. NULL if there is none. */
