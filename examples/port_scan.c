@@ -18,8 +18,7 @@
 
 struct scan {
     const char *host;
-    struct sockaddr_storage address; /* its first one; the port is filled in by each probe */
-    socklen_t address_size;
+    struct addrinfo *addresses; /* all that it has; the port is filled in by each attempt */
     size_t concurrency;
     double timeout; /* seconds per port */
 };
@@ -30,30 +29,47 @@ struct probe {
     int rc; /* what came of it */
 };
 
+struct attempt {
+    const struct addrinfo *address;
+    uint16_t port;
+};
+
 /* Opens a connection and drops it. */
 static int try_to_connect(void *arg)
 {
-    struct probe *p = arg;
-    struct sockaddr_storage address = p->scan->address;
+    const struct attempt *a = arg;
+    struct sockaddr_storage address = {0};
+    memcpy(&address, a->address->ai_addr, a->address->ai_addrlen);
     if (address.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&address)->sin6_port = htons(p->port);
+        ((struct sockaddr_in6 *)&address)->sin6_port = htons(a->port);
     else
-        ((struct sockaddr_in *)&address)->sin_port = htons(p->port);
+        ((struct sockaddr_in *)&address)->sin_port = htons(a->port);
 
     int fd = cio_sock_open(address.ss_family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
-    int rc = cio_sock_connect(fd, (struct sockaddr *)&address, p->scan->address_size);
+    int rc = cio_sock_connect(fd, (struct sockaddr *)&address, a->address->ai_addrlen);
     cio_sock_close(fd);
     return rc;
 }
 
-/* Canceled (^C), it says so, and cio_map() stops; everything else is a result like another. */
+/*
+ * A server may listen at one of a name's addresses only: the port is open if it is at any of them.
+ * Canceled (^C), it says so, and cio_map() stops; everything else is a result like another.
+ */
 static int probe(void *arg)
 {
     struct probe *p = arg;
-    p->rc = cio_wait_for(try_to_connect, p, p->scan->timeout);
-    return p->rc == CIO_ECANCELED ? p->rc : 0;
+    p->rc = CIO_ECANCELED;
+    for (const struct addrinfo *a = p->scan->addresses; a && p->rc != 0; a = a->ai_next) {
+        struct attempt attempt = {a, p->port};
+        int rc = cio_wait_for(try_to_connect, &attempt, p->scan->timeout);
+        if (rc == CIO_ECANCELED)
+            return rc;
+        if (rc == 0 || a == p->scan->addresses) /* of failures the first address's counts */
+            p->rc = rc;
+    }
+    return 0;
 }
 
 struct job {
@@ -63,25 +79,16 @@ struct job {
 };
 
 /* A name is looked up once; for an address that takes no time. */
-static int find_address(struct scan *scan)
-{
-    struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM};
-    int rc = cio_getaddrinfo(scan->host, NULL, &hints, &found);
-    if (rc < 0)
-        return rc;
-    memcpy(&scan->address, found->ai_addr, found->ai_addrlen);
-    scan->address_size = found->ai_addrlen;
-    cio_freeaddrinfo(found);
-    return 0;
-}
-
 static int scan_all(void *arg)
 {
     struct job *job = arg;
-    int rc = find_address(&job->scan);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    int rc = cio_getaddrinfo(job->scan.host, NULL, &hints, &job->scan.addresses);
     if (rc < 0)
         return rc;
-    return cio_map(probe, job->probes, job->n, sizeof job->probes[0], job->scan.concurrency);
+    rc = cio_map(probe, job->probes, job->n, sizeof job->probes[0], job->scan.concurrency);
+    cio_freeaddrinfo(job->scan.addresses);
+    return rc;
 }
 
 static void report(const struct job *job)
@@ -113,7 +120,7 @@ static const char usage_text[] =
     "Prints which TCP ports from FIRST to LAST are open at a host: a name, or an address.\n"
     "\n"
     "  --concurrency N   at most so many at once (100)\n"
-    "  --timeout S       wait so many seconds for each (1)\n"
+    "  --timeout S       wait so many seconds for each, at each of the host's addresses (1)\n"
     "  --help            this text\n";
 
 _Noreturn static void refuse(const char *what, const char *value)

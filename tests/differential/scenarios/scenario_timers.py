@@ -190,7 +190,7 @@ async def cancellation_then_timeout():
     say(f"requests {task.cancelling()}")
 
 
-@scenario()
+@scenario(since=(3, 11, 3))  # before, it takes the task's cancellation for the one that ends it
 async def timeout_in_a_cleanup():
     async def task():
         say(f"wait: {await outcome(wait_turns(FOREVER))}")
