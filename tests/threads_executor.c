@@ -398,6 +398,101 @@ TEST(a_loop_can_be_given_its_default_executor)
     RUN(uses_a_given_default, NULL);
 }
 
+/* ---- threads that have ended before anybody waits for them ---- */
+
+/* A job failed and its thread has ended; that still lies in the loop's mail. */
+static cio_future *failed_unheard_of(cio_executor *executor)
+{
+    struct gate gate;
+    gate_init(&gate, -EIO);
+    cio_future *future = cio_run_in_executor(executor, pass, &gate);
+    assert_int_equal(cio_executor_shutdown(executor, CIO_SHUTDOWN_NOWAIT), 0);
+    wait_for(&gate.begun);
+    sem_post(&gate.open);
+    expect_threads(0);
+    assert_false(cio_done(future));
+    return future;
+}
+
+static cio_executor *new_default(void)
+{
+    cio_executor *executor = new_executor(1);
+    assert_int_equal(cio_set_default_executor(cio_get_running_loop(), executor), 0);
+    return executor;
+}
+
+static void loses_an_error(void *arg)
+{
+    (void)arg;
+    cio_detach(failed_unheard_of(new_default()));
+}
+
+static void loses_an_error_elsewhere(void *arg)
+{
+    cio_executor *executor = new_executor(1); /* which nobody waits for */
+    cio_detach(failed_unheard_of(executor));
+    *(cio_executor **)arg = executor;
+}
+
+struct last_turn {
+    cio_callback *fn;
+    cio_handle handle;
+    cio_executor *executor;
+};
+
+static int ends_with_a_callback(void *arg)
+{
+    struct last_turn *last = arg;
+    return cio_call_soon(cio_get_running_loop(), &last->handle, last->fn, &last->executor);
+}
+
+static void expect_report_of_the_last_turn(cio_callback *fn)
+{
+    struct last_turn last = {.fn = fn};
+    cio_run_options options = {.exception_handler = note_report};
+    assert_int_equal(cio_run_with(&options, ends_with_a_callback, &last), 0);
+    assert_non_null(strstr(reported, "never retrieved"));
+    cio_executor_free(last.executor);
+}
+
+TEST(t50_the_end_of_a_run_hears_of_jobs_whose_threads_have_ended)
+{
+    expect_report_of_the_last_turn(loses_an_error);
+}
+
+TEST(t50_the_end_of_a_run_hears_what_was_posted_in_its_last_turn)
+{
+    expect_report_of_the_last_turn(loses_an_error_elsewhere);
+}
+
+static int waits_for_ended_threads(void *arg)
+{
+    (void)arg;
+    cio_executor *executor = new_executor(1);
+    cio_future *future = failed_unheard_of(executor);
+    assert_int_equal(cio_executor_shutdown(executor, 0), 0);
+    assert_true(cio_done(future));
+    assert_int_equal(cio_await(future), -EIO);
+    assert_int_equal(cio_executor_free(executor), 0);
+    future = failed_unheard_of(new_default());
+    assert_int_equal(cio_shutdown_default_executor(CIO_FOREVER), 0);
+    assert_true(cio_done(future));
+    assert_int_equal(cio_await(future), -EIO);
+    return 0;
+}
+
+static int of_high_priority(void *arg)
+{
+    cio_task_options options = {.priority = CIO_PRIORITY_HIGH};
+    return cio_await(cio_create_task_with(&options, waits_for_ended_threads, arg));
+}
+
+TEST(a_shutdown_hears_of_jobs_whose_threads_have_ended)
+{
+    RUN(waits_for_ended_threads, NULL);
+    RUN(of_high_priority, NULL);
+}
+
 /* ---- several loops ---- */
 
 static int many_jobs(void *arg)

@@ -53,8 +53,9 @@ CIO_API cio_executor *cio_executor_new(const cio_executor_options *options);
 
 /*
  * Takes no further jobs, and waits until those that it has are done and its threads have ended
- * (Executor.shutdown). In a task others run meanwhile; a plain thread blocks. Several may wait, and
- * it may be called again. Returns 0; -EINVAL for NULL or unknown flags; CIO_EDEADLOCK in a thread
+ * (Executor.shutdown). In a task others run meanwhile, and what the jobs were for in this loop has
+ * heard of their ends when it returns 0; a plain thread blocks. Several may wait, and it may be
+ * called again. Returns 0; -EINVAL for NULL or unknown flags; CIO_EDEADLOCK in a thread
  * of its own and CIO_ENOTASK in a callback of a loop, where nothing happens unless no wait was
  * asked for; CIO_ECANCELED [the executor is shut down, but its threads may still run].
  */
@@ -77,7 +78,7 @@ CIO_API int cio_set_default_executor(cio_loop *loop, cio_executor *executor);
 /*
  * Shuts the running loop's default executor down and waits for its threads, at most so many seconds
  * (loop.shutdown_default_executor); from then on it takes no jobs. Returns 0, also if there never was
- * one; CIO_ETIMEDOUT, the exception handler hears of it too, and the threads go when they are done;
+ * one, and the futures of all its jobs have ended then; CIO_ETIMEDOUT, the exception handler hears of it too, and the threads go when they are done;
  * -EINVAL for NaN; CIO_ENOTASK; -ENOMEM and CIO_ECANCELED [it is shut down, but its threads may
  * still run; may be called again].
  *

@@ -169,27 +169,6 @@ void cio__executor_stop(cio_executor *executor, bool cancel)
     }
 }
 
-bool cio__executor_line_up(cio_executor *executor, struct cio__sleeper *sleeper)
-{
-    pthread_mutex_lock(&executor->lock);
-    bool live = executor->n_threads > 0;
-    if (live)
-        cio__sleeper_line_up(sleeper, &executor->sleepers, &executor->lock);
-    pthread_mutex_unlock(&executor->lock);
-    return live;
-}
-
-bool cio__executor_line_up_call(cio_executor *executor, struct cio__sleeper *sleeper,
-                                cio_loop *loop, cio_callback *fn, void *arg)
-{
-    pthread_mutex_lock(&executor->lock);
-    bool live = executor->n_threads > 0;
-    if (live)
-        cio__sleeper_line_up_call(sleeper, &executor->sleepers, &executor->lock, loop, fn, arg);
-    pthread_mutex_unlock(&executor->lock);
-    return live;
-}
-
 void cio__executor_join(cio_executor *executor)
 {
     pthread_mutex_lock(&executor->lock);
@@ -200,6 +179,39 @@ void cio__executor_join(cio_executor *executor)
     pthread_mutex_unlock(&executor->lock);
     if (has_ended)
         pthread_join(ended, NULL);
+}
+
+/*
+ * If there are no threads, whoever has lined up is woken all the same: in a loop that is mail, which
+ * comes after the jobs that the threads have sent home before they ended.
+ */
+static void lined_up(cio_executor *executor)
+{
+    struct cio__sleeper *sleepers = NULL;
+    if (executor->n_threads == 0)
+        sleepers = cio__sleepers_take_all(&executor->sleepers);
+    pthread_mutex_unlock(&executor->lock);
+    cio__sleepers_wake(sleepers);
+}
+
+void cio__executor_line_up_call(cio_executor *executor, struct cio__sleeper *sleeper,
+                                cio_loop *loop, cio_callback *fn, void *arg)
+{
+    pthread_mutex_lock(&executor->lock);
+    cio__sleeper_line_up_call(sleeper, &executor->sleepers, &executor->lock, loop, fn, arg);
+    lined_up(executor);
+}
+
+int cio__executor_wait(cio_executor *executor, const struct cio__wait_kind *kind, double seconds)
+{
+    struct cio__sleeper sleeper;
+    pthread_mutex_lock(&executor->lock);
+    cio__sleeper_line_up(&sleeper, &executor->sleepers, &executor->lock);
+    lined_up(executor);
+    int rc = cio__sleeper_wait(&sleeper, kind, seconds);
+    if (rc == 0)
+        cio__executor_join(executor);
+    return rc;
 }
 
 static void tell_shutdown(const struct cio__wait *wait, struct cio__tale *tale)
@@ -221,14 +233,7 @@ int cio_executor_shutdown(cio_executor *executor, unsigned flags)
     if (rc < 0)
         return rc;
     cio__executor_stop(executor, flags & CIO_SHUTDOWN_CANCEL);
-    if (!wait)
-        return 0;
-    struct cio__sleeper sleeper;
-    if (cio__executor_line_up(executor, &sleeper))
-        rc = cio__sleeper_wait(&sleeper, &kind, CIO_FOREVER);
-    if (rc == 0)
-        cio__executor_join(executor);
-    return rc;
+    return wait ? cio__executor_wait(executor, &kind, CIO_FOREVER) : 0;
 }
 
 int cio_executor_free(cio_executor *executor)

@@ -81,9 +81,14 @@ void cio__executor_stop(cio_executor *executor, bool cancel);
 /* Whether a thread is doing a job. One whose job has come back may still look for the next. */
 bool cio__executor_is_busy(const cio_executor *executor);
 
-/* Lines up for the end of its threads. False: there are none, nothing was done. */
-bool cio__executor_line_up(cio_executor *executor, struct cio__sleeper *sleeper);
-bool cio__executor_line_up_call(cio_executor *executor, struct cio__sleeper *sleeper,
+/*
+ * Waits, in a task or a plain thread, until the threads of one that was stopped have ended. Whatever
+ * they did for this loop has come back before. Returns 0, CIO_ETIMEDOUT, CIO_ECANCELED, -ENOMEM.
+ */
+int cio__executor_wait(cio_executor *executor, const struct cio__wait_kind *kind, double seconds);
+
+/* The same where no task is: fn(arg) is called in the loop then. */
+void cio__executor_line_up_call(cio_executor *executor, struct cio__sleeper *sleeper,
                                 cio_loop *loop, cio_callback *fn, void *arg);
 
 /* After the last thread has said that it ends: waits for that, which takes no time. */

@@ -47,20 +47,20 @@ static void time_over(void *arg)
 }
 
 /*
- * The loop runs meanwhile: a job may wait for it. Needs no memory but for the time limit, without
- * which it waits for as long as it takes. False: that was over.
+ * The loop runs meanwhile: a job may wait for it, and all come back to it before this returns. Needs
+ * no memory but for the time limit, without which it waits for as long as it takes. False: that was
+ * over.
  */
 static bool wait_for_threads(cio_loop *loop, cio_executor *executor)
 {
     struct end_of_run end = {.loop = loop};
-    if (cio__executor_line_up_call(executor, &end.sleeper, loop, threads_ended, &end)) {
-        cio_call_later(loop, &end.timer, END_OF_RUN_SECONDS, time_over, &end);
-        while (!end.ended && !end.late && cio_run_forever(loop) == 0)
-            continue; /* somebody else called cio_stop() */
-        cio_handle_cancel(&end.timer);
-        if (!end.ended)
-            cio__sleeper_leave_call(&end.sleeper);
-    }
+    cio__executor_line_up_call(executor, &end.sleeper, loop, threads_ended, &end);
+    cio_call_later(loop, &end.timer, END_OF_RUN_SECONDS, time_over, &end);
+    while (!end.ended && !end.late && cio_run_forever(loop) == 0)
+        continue; /* somebody else called cio_stop() */
+    cio_handle_cancel(&end.timer);
+    if (!end.ended)
+        cio__sleeper_leave_call(&end.sleeper);
     cio__executor_join(executor);
     return !end.late;
 }
@@ -160,18 +160,13 @@ int cio_shutdown_default_executor(double seconds)
     cio_executor *executor = take(loop, &loop->jobs);
     if (!executor)
         return 0;
-    struct cio__sleeper sleeper;
-    int rc = 0;
     cio__executor_stop(executor, false);
-    if (cio__executor_line_up(executor, &sleeper))
-        rc = cio__sleeper_wait(&sleeper, &kind, seconds);
+    int rc = cio__executor_wait(executor, &kind, seconds);
     if (rc < 0 && rc != CIO_ETIMEDOUT) {
         adopt(loop, &loop->jobs, executor); /* the end of the run waits for it */
         return rc;
     }
-    if (rc == 0)
-        cio__executor_join(executor);
-    else
+    if (rc < 0)
         report_late(loop);
     cio_executor_free(executor);
     return rc;

@@ -110,7 +110,8 @@ static bool end_all_tasks(cio_loop *loop)
 
 /*
  * Ends what the run has begun, in asyncio's order; each may leave tasks or ask for some. What the
- * ends of the last tasks have queued has its turn too. True if some tasks do not end.
+ * ends of the last tasks have queued and what other threads have posted has its turn too. True if
+ * some tasks do not end.
  */
 static bool end_all(cio_loop *loop)
 {
@@ -119,7 +120,8 @@ static bool end_all(cio_loop *loop)
     stuck |= end_all_tasks(loop);
     if (loop->end_threads)
         loop->end_threads(loop);
-    if (!cio__ready_empty(&loop->ready) || !cio__lanes_empty(&loop->lanes)) {
+    if (!cio__ready_empty(&loop->ready) || !cio__lanes_empty(&loop->lanes) ||
+        cio__inbox_has_mail(loop)) {
         cio_stop(loop);
         cio_run_forever(loop);
     }
