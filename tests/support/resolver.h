@@ -59,6 +59,14 @@ __attribute__((unused)) static void resolver_hold(bool held)
     pthread_mutex_unlock(&resolver.lock);
 }
 
+/* Lookups may be under way: those that their loop has left behind. */
+__attribute__((unused)) static void resolver_nap(unsigned most_us)
+{
+    pthread_mutex_lock(&resolver.lock);
+    resolver.naps = most_us;
+    pthread_mutex_unlock(&resolver.lock);
+}
+
 /* A number that the threads count; they count on meanwhile. */
 __attribute__((unused)) static int resolver_count(const int *number)
 {

@@ -154,7 +154,7 @@ static void run_world(void)
 {
     pthread_t threads[LOOPS];
     struct world worlds[LOOPS] = {{0}};
-    resolver.naps = seed % 2 ? 500 : 0;
+    resolver_nap(seed % 2 ? 500 : 0);
     for (int i = 0; i < LOOPS; i++) {
         worlds[i].random = (seed + (uint64_t)i) * 0x9e3779b97f4a7c15u;
         CHECK(pthread_create(&threads[i], NULL, run_loop, &worlds[i]) == 0);
