@@ -29,7 +29,9 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef CIO__TSAN
+#include <pthread.h>
 #include <sanitizer/tsan_interface.h>
+#include <signal.h>
 #endif
 
 /* One stack that can be switched to, as the tools see it. */
@@ -45,6 +47,24 @@ struct cio__shadow {
     char none[1]; /* so that it is never empty */
 };
 
+#ifdef CIO__TSAN
+/*
+ * ThreadSanitizer notes a signal with the fiber that it came upon, and calls the handler when that
+ * fiber calls something that it intercepts. If it is left before, nobody hears of the signal until
+ * it runs again, which may be never. So none comes any more from the last such call to the switch.
+ */
+static inline void cio__shadow_switch_fiber(struct cio__shadow *from, struct cio__shadow *to)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* is intercepted */
+    from->fiber =
+        __tsan_get_current_fiber(); /* a task that waits in a generator has left in that */
+    __tsan_switch_to_fiber(to->fiber, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+#endif
+
 /* Just before a switch away from `from`, which will never be returned to if it is dying. */
 static inline __attribute__((always_inline)) void cio__shadow_leave(struct cio__shadow *from,
                                                                     struct cio__shadow *to,
@@ -55,9 +75,7 @@ static inline __attribute__((always_inline)) void cio__shadow_leave(struct cio__
     __sanitizer_start_switch_fiber(dying ? NULL : &from->fake, to->bottom, to->size);
 #endif
 #ifdef CIO__TSAN
-    from->fiber =
-        __tsan_get_current_fiber(); /* a task that waits in a generator has left in that */
-    __tsan_switch_to_fiber(to->fiber, 0);
+    cio__shadow_switch_fiber(from, to);
 #endif
 }
 
