@@ -72,7 +72,13 @@ static int flush_log(void *log)
 /* Until a signal comes. Connections that are idle then end; the others finish their answer. */
 static int serve_until_told(cio_server *server, const struct options *o)
 {
-    int rc = cio_wait_signal(CIO_SIGNAL(SIGTERM) | CIO_SIGNAL(SIGINT));
+    cio_signals signals;
+    int rc = cio_signals_begin(&signals, CIO_SIGNAL(SIGTERM) | CIO_SIGNAL(SIGINT));
+    if (rc < 0)
+        return rc;
+    tell_port(server); /* and ready to be told to stop */
+    rc = cio_next_signal(&signals);
+    cio_signals_end(&signals); /* a second one kills */
     if (rc < 0)
         return rc;
     cio_server_close(server);
@@ -96,7 +102,6 @@ static int files_main(void *arg)
         return rc;
     }
     cio_task *flusher = o->server.log ? cio_create_task(flush_log, o->server.log) : NULL;
-    tell_port(server);
     rc = serve_until_told(server, o);
     if (flusher) {
         cio_cancel(flusher);
