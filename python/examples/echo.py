@@ -81,6 +81,7 @@ async def by_protocols(messages, clients, seconds):
         client.going_on = False
     counts = await asyncio.gather(*(client.done for _, client in connections))
     server.close()
+    await server.wait_closed()
     return sum(counts)
 
 
@@ -96,13 +97,17 @@ async def echo(reader, writer):
 
 async def client(address, messages, n, deadline):
     reader, writer = await asyncio.open_connection(*address)
-    count = 0
-    while time.monotonic() < deadline:
+    count, going_on = 0, True
+    while going_on:
         message = messages[(n + count) % len(messages)]
         writer.write(message)
         if await reader.readexactly(len(message)) != message:
             raise Wrong("the answer is not the message")
         count += 1
+        going_on = time.monotonic() < deadline
+    writer.write_eof()
+    if await reader.read():  # the server closes when it has sent all
+        raise Wrong("more came back than was sent")
     writer.close()
     await writer.wait_closed()
     return count
@@ -115,6 +120,7 @@ async def by_streams(messages, clients, seconds):
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(client(address, messages, n, deadline)) for n in range(clients)]
     server.close()
+    await server.wait_closed()
     return sum(task.result() for task in tasks)
 
 
