@@ -186,6 +186,17 @@ static enum py__step end_raw(struct attempt *state, PyObject **ret)
     return *ret ? PY__RETURN : PY__RAISE;
 }
 
+static bool is_overridden(struct py__loop *loop)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)loop, loop->py->names.sock_connect);
+    if (!method)
+        PyErr_Clear();
+    bool ours = method && PyCFunction_Check(method) &&
+                PyCFunction_GET_FUNCTION(method) == (PyCFunction)(void (*)(void))py__sock_connect;
+    Py_XDECREF(method);
+    return !ours;
+}
+
 /* Who overrides sock_connect() is to see the sockets. */
 static bool may_be_raw(const struct attempt *state, union py__address *address)
 {
@@ -193,7 +204,8 @@ static bool may_be_raw(const struct attempt *state, union py__address *address)
     if (family == -1)
         PyErr_Clear();
     return state->raw && state->locals == Py_None &&
-           py__address_parse((int)family, PyTuple_GET_ITEM(state->info, 4), address);
+           py__address_parse((int)family, PyTuple_GET_ITEM(state->info, 4), address) &&
+           !is_overridden(state->loop);
 }
 
 /* ---- the coroutine ---- */

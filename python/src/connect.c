@@ -52,6 +52,14 @@ static int traverse(void *data, visitproc visit, void *arg)
     return 0;
 }
 
+/* Whoever still holds the list (the tries of a race do, in a cycle) does not hold the exceptions. */
+static void drop_failures(struct connect *state)
+{
+    if (state->failures) /* to empty a list does not fail */
+        PyList_SetSlice(state->failures, 0, PyList_GET_SIZE(state->failures), NULL);
+    Py_CLEAR(state->failures);
+}
+
 static void clear(void *data)
 {
     struct connect *state = data;
@@ -59,7 +67,7 @@ static void clear(void *data)
         Py_CLEAR(state->arguments[i]);
     Py_CLEAR(state->infos);
     Py_CLEAR(state->locals);
-    Py_CLEAR(state->failures);
+    drop_failures(state);
     Py_CLEAR(state->sock);
 }
 
@@ -174,11 +182,13 @@ static bool all_same(PyObject *texts)
 /* An exception that tells of all of them; if they say the same, the first. */
 static PyObject *sum_up(PyObject *failures)
 {
+    if (PyList_GET_SIZE(failures) == 0)
+        return PyObject_CallFunction(PyExc_TimeoutError, "s", "create_connection failed");
     PyObject *texts = texts_of(failures);
     if (!texts)
         return NULL;
     PyObject *exception = NULL;
-    if (PyList_GET_SIZE(failures) && all_same(texts)) {
+    if (all_same(texts)) {
         exception = Py_NewRef(PyList_GET_ITEM(failures, 0));
     } else {
         PyObject *comma = PyUnicode_FromString(", ");
@@ -207,7 +217,7 @@ static enum py__step raise_failures(struct connect *state)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);
     Py_XDECREF(failures);
-    Py_CLEAR(state->failures);
+    drop_failures(state);
     return PY__RAISE;
 }
 
@@ -277,10 +287,15 @@ static PyObject *make_tries(struct py__coroutine *self, struct connect *state)
 static enum py__step race(struct py__coroutine *self, struct connect *state, PyObject **ret)
 {
     PyObject *tries = make_tries(self, state);
+    PyObject *positional = tries ? PyTuple_Pack(2, tries, state->arguments[DELAY]) : NULL;
+    PyObject *keywords = Py_BuildValue("{s:O}", "loop", (PyObject *)self->loop);
+    PyObject *function = py__import("asyncio.staggered", "staggered_race");
     self->at = RACED;
-    *ret = tries ? py__call("asyncio.staggered", "staggered_race", "(OO)", tries,
-                            state->arguments[DELAY])
-                 : NULL;
+    *ret = positional && keywords && function ? PyObject_Call(function, positional, keywords)
+                                              : NULL;
+    Py_XDECREF(function);
+    Py_XDECREF(keywords);
+    Py_XDECREF(positional);
     Py_XDECREF(tries);
     return *ret ? PY__AWAIT : PY__RAISE;
 }

@@ -134,6 +134,7 @@ struct join {
     PyObject *transport;
     struct py__connection raw; /* if there is no object; .fd is ours until the transport has it */
     bool server_side;
+    bool is_taken; /* the socket is another transport's */
 };
 
 static int traverse(void *data, visitproc visit, void *arg)
@@ -189,7 +190,11 @@ static PyObject *make_plain(struct py__loop *loop, struct join *state, PyObject 
         return transport;
     }
     int fd = py__fileno(loop, sock);
-    if (fd < 0 || py__transport_check_free(loop, fd, sock) < 0)
+    if (fd >= 0 && py__transport_check_free(loop, fd, sock) < 0) {
+        state->is_taken = true;
+        return NULL;
+    }
+    if (fd < 0)
         return NULL;
     struct py__connection connection = {.fd = fd, .sock = sock};
     return py__stream_new(loop, &connection, state->protocol, waiter, NULL, NULL);
@@ -209,6 +214,8 @@ static enum py__step begin(struct py__coroutine *self, struct join *state, PyObj
         return PY__AWAIT;
     }
     Py_XDECREF(waiter);
+    if (state->raw.fd < 0 && !state->is_taken)
+        py__close_socket(loop, state->arguments[JOIN_SOCK]);
     return PY__RAISE;
 }
 

@@ -83,6 +83,7 @@
     X(set_result)                                                                                  \
     X(setblocking)                                                                                 \
     X(shutdown)                                                                                    \
+    X(sock_connect)                                                                                \
     X(start)                                                                                       \
     X(submit)                                                                                      \
     X(throw)                                                                                       \

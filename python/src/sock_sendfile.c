@@ -88,12 +88,11 @@ static int check(struct py__coroutine *self, struct sendfile *state)
 
 /* ---- by the system call ---- */
 
-/* As asyncio, the file's position follows what was sent. */
+/* The file's position is behind what was sent, were it nothing. */
 static void move_file(const struct sendfile *state)
 {
     PyObject *exception = py__take_exception();
-    if (state->total > 0)
-        Py_XDECREF(py__call("os", "lseek", "(ini)", state->file, state->offset, SEEK_SET));
+    Py_XDECREF(py__call("os", "lseek", "(ini)", state->file, state->offset, SEEK_SET));
     PyErr_Clear();
     if (exception)
         py__raise_again(exception);
@@ -222,7 +221,7 @@ static enum py__step begin_fallback(struct py__coroutine *self, struct sendfile 
                                     PyObject **ret)
 {
     PyObject *file = state->sock.arguments[FILE_];
-    if (state->offset) {
+    if (PyObject_HasAttrString(file, "seek")) {
         PyObject *moved = PyObject_CallMethod(file, "seek", "n", state->offset);
         if (!moved)
             return PY__RAISE;

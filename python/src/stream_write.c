@@ -93,13 +93,19 @@ static int write_buffer(struct py__stream *self, PyObject *data)
     return rc;
 }
 
+/* The words are those of the interpreter's asyncio. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define BYTES_LIKE "bytes, bytearray, or memoryview object"
+#else
+#define BYTES_LIKE "bytes-like object"
+#endif
+
 static PyObject *write_method(PyObject *object, PyObject *data)
 {
     struct py__stream *self = py__stream(object);
     bool is_bytes = PyBytes_Check(data);
     if (unlikely(!is_bytes && !PyByteArray_Check(data) && !PyMemoryView_Check(data)))
-        return PyErr_Format(PyExc_TypeError,
-                            "data argument must be a bytes-like object, not '%.200s'",
+        return PyErr_Format(PyExc_TypeError, "data argument must be a " BYTES_LIKE ", not '%.200s'",
                             Py_TYPE(data)->tp_name);
     if (check(self, "write") < 0)
         return NULL;

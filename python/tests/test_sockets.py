@@ -303,3 +303,23 @@ def test_t66_watches(pair):
             loop.add_reader(file, int)
 
     run(main)
+
+
+@pytest.mark.parametrize("offset", [0, 2, 5])
+@pytest.mark.parametrize("read", [False, True])
+def test_sendfile_leaves_the_file_behind_what_was_sent(tmp_path, offset, read):
+    """By the system call, and by reading where the file has no descriptor."""
+    async def main():
+        loop = asyncio.get_running_loop()
+        one, two = socket.socketpair()
+        one.setblocking(False)
+        (tmp_path / "file").write_bytes(b"12345")
+        with io.BytesIO(b"12345") if read else open(tmp_path / "file", "rb") as file:
+            file.seek(1)
+            assert await loop.sock_sendfile(one, file, offset) == 5 - offset
+            assert file.tell() == 5
+        one.close()
+        assert two.recv(9) == b"12345"[offset:]
+        two.close()
+
+    run(main)

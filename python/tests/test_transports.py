@@ -177,8 +177,10 @@ def test_a_loop_that_is_closed_lets_go_of_its_transports(loop):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gc.collect()
-    assert reference() is None and server() is None
     assert any("unclosed transport <SocketTransport" in str(warning.message) for warning in caught)
+    caught.clear()  # a warning holds what it is about
+    gc.collect()
+    assert reference() is None and server() is None
     assert peer.recv(1 << 21)
     peer.close()
 
@@ -209,6 +211,7 @@ def test_an_abandoned_transport_that_is_paused_is_collected(run):
         with pytest.warns(ResourceWarning, match="unclosed transport"):
             await turns()
             gc.collect()
+        gc.collect()  # the warning held it
         assert reference() is None
         assert peer.recv(1) == b""
         peer.close()
@@ -221,6 +224,7 @@ def test_a_connection_canceled_at_any_turn_leaves_nothing(run, stop):
     async def main():
         loop = asyncio.get_running_loop()
         server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        gc.collect()  # of what others left
         before = open_descriptors()
         task = asyncio.create_task(loop.create_connection(Protocol, *server.sockets[0].getsockname()))
         await turns(stop)
@@ -247,6 +251,7 @@ def test_a_refused_connection_leaves_nothing(run):
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             address = sock.getsockname()
+            gc.collect()  # of what others left
             before = open_descriptors()
             for options in {}, {"happy_eyeballs_delay": 0.1}, {"local_addr": ("127.0.0.1", 0)}:
                 with pytest.raises(ConnectionRefusedError) as info:
@@ -427,5 +432,68 @@ def test_connections_that_make_no_sense(run, arguments):
             return await awaitable
         except Exception as error:
             return type(error), str(error)
+
+    run(main())
+
+
+def test_who_overrides_sock_connect_sees_the_connections(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        seen = []
+
+        def sock_connect(sock, where):
+            seen.append(where)
+            return type(loop).sock_connect(loop, sock, where)
+
+        loop.sock_connect = sock_connect
+        transport, protocol = await loop.create_connection(Protocol, *address)
+        assert seen == [address]
+        transport.close()
+        await protocol.lost
+        server.close()
+
+    run(main())
+
+
+def test_a_socket_whose_protocol_cannot_be_made_is_closed(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        one, two = socket.socketpair()
+        with pytest.raises(ZeroDivisionError):
+            await loop.create_connection(lambda: 1 / 0, sock=one)
+        assert one.fileno() == -1 and two.recv(1) == b""
+        two.close()
+
+    run(main())
+
+
+def test_a_socket_that_another_transport_has_is_not_closed(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        one, two = socket.socketpair()
+        transport, protocol = await loop.create_connection(Protocol, sock=one)
+        with pytest.raises(RuntimeError, match="is used by transport"):
+            await loop.create_connection(Protocol, sock=one)
+        transport.write(b"still")
+        assert two.recv(5) == b"still"
+        transport.close()
+        await protocol.lost
+        two.close()
+
+    run(main())
+
+
+def test_a_race_that_nobody_wins_or_loses_times_out(run, monkeypatch):
+    async def nobody(*args, **kwargs):
+        assert kwargs == {"loop": asyncio.get_running_loop()}
+        return None, []
+
+    monkeypatch.setattr("asyncio.staggered.staggered_race", nobody)
+
+    async def main():
+        with pytest.raises(TimeoutError, match="create_connection failed"):
+            await asyncio.get_running_loop().create_connection(Protocol, "127.0.0.1", 1, happy_eyeballs_delay=1)
 
     run(main())
