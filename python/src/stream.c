@@ -162,13 +162,16 @@ static int look_at_socket(struct py__stream *self, struct py__loop *loop,
     return 0;
 }
 
-/* Small writes are sent without waiting for the peer's word on those before. */
+/*
+ * Small writes are sent without waiting for the peer's word on those before. A socket of protocol 0, as
+ * socket.create_server() makes it, is TCP's too: asyncio leaves it to wait.
+ */
 static int set_up(struct py__stream *self, const struct py__connection *connection)
 {
     struct cio__os *os = self->base.loop->loop->os;
     bool is_stream = is_internet(self) && self->type == SOCK_STREAM;
-    bool is_tcp = is_stream && self->protocol == IPPROTO_TCP;
-    self->base.file->short_is_last = is_tcp || (is_stream && self->protocol == 0);
+    bool is_tcp = is_stream && (self->protocol == IPPROTO_TCP || self->protocol == 0);
+    self->base.file->short_is_last = is_tcp;
     if (connection->peer)
         self->peer = *connection->peer;
     if (keep_names(self) < 0)
