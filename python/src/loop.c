@@ -7,6 +7,7 @@
 #include "errors.h"
 #include "handle.h"
 #include "run.h"
+#include "process.h"
 #include "server.h"
 #include "signals.h"
 #include "transport.h"
@@ -88,6 +89,7 @@ static void close_core(struct py__loop *self)
         PyErr_Clear(); /* they leak rather than be lost in the middle */
     if (pending) {
         py__servers_forget(self, pending);
+        py__children_forget(self, pending);
         py__transports_forget(self, pending);
     }
     self->closed = self->checked = true;
@@ -110,6 +112,7 @@ static PyObject *new_loop(PyTypeObject *type, PyObject *arguments, PyObject *key
     self->py = PyModule_GetState(module);
     self->closed = self->checked = true; /* until it is open */
     cio__ring_init(&self->servers);
+    cio__ring_init(&self->children);
     cio_loop_options options = {.turn_budget = CIO_FOREVER};
     self->loop = cio_loop_new(&options);
     if (!self->loop) {
@@ -167,7 +170,10 @@ static int traverse_loop(PyObject *object, visitproc visit, void *arg)
         visitproc visit;
         void *arg;
     } visitor = {visit, arg};
+    Py_VISIT(self->child_watcher);
     int rc = py__servers_visit(self, visit, arg);
+    if (rc == 0)
+        rc = py__children_visit(self, visit, arg);
     if (rc == 0)
         rc = py__transports_visit(self, visit, arg);
     return rc ? rc : visit_all(self, visit_handle, &visitor);
@@ -187,6 +193,7 @@ static int clear_loop(PyObject *object)
     Py_CLEAR(self->signal_handlers);
     Py_CLEAR(self->current_handle);
     Py_CLEAR(self->origin_tracking_depth);
+    Py_CLEAR(self->child_watcher);
     return 0;
 }
 

@@ -35,8 +35,10 @@ struct py__loop {
     PyObject *current_handle;          /* in debug mode */
     struct py__transport **transports; /* by descriptor, borrowed; NULL: none has it */
     size_t n_transports;
-    cio_ring servers;  /* those that serve; a reference to each */
-    char *read_buffer; /* what sockets are read into; NULL: none was yet */
+    cio_ring servers;        /* those that serve; a reference to each */
+    cio_ring children;       /* those whose end is watched; the same */
+    PyObject *child_watcher; /* asyncio's, for children that have no descriptor; or NULL */
+    char *read_buffer;       /* what sockets are read into; NULL: none was yet */
     struct py__signals *signals;
     PyObject *origin_tracking_depth;
 
@@ -64,6 +66,7 @@ extern PyMethodDef py__loop_accepted_methods[];
 extern PyMethodDef py__loop_unix_methods[];
 extern PyMethodDef py__loop_sendfile_methods[];
 extern PyMethodDef py__loop_pipe_methods[];
+extern PyMethodDef py__loop_process_methods[];
 
 static inline struct py__loop *py__loop(PyObject *self)
 {

@@ -5,6 +5,7 @@
 #include "handle.h"
 #include "loop.h"
 #include "pipe.h"
+#include "process.h"
 #include "server.h"
 #include "stream.h"
 
@@ -99,7 +100,8 @@ static int check_sizes(const struct py__module *py)
         PyObject *type;
         Py_ssize_t most;
     } bases[] = {{py->std.TimerHandle, PY__HANDLE_BASE},
-                 {py->std.FlowControlMixin, PY__TRANSPORT_BASE}};
+                 {py->std.FlowControlMixin, PY__TRANSPORT_BASE},
+                 {py->std.SubprocessTransport, PY__TRANSPORT_BASE}};
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         const PyTypeObject *base = (PyTypeObject *)bases[i].type;
         if (base->tp_basicsize <= bases[i].most)
@@ -145,7 +147,7 @@ static int add_loop_methods(PyTypeObject *type)
         py__loop_executor_methods, py__loop_sock_methods,    py__loop_name_methods,
         py__loop_signal_methods,   py__loop_connect_methods, py__loop_serve_methods,
         py__loop_accepted_methods, py__loop_unix_methods,    py__loop_sendfile_methods,
-        py__loop_pipe_methods,
+        py__loop_pipe_methods,     py__loop_process_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)
@@ -194,7 +196,8 @@ static int add_pipe_methods(const struct py__module *py)
 /* What is Python in asyncio, rarely called and works on any loop, is asyncio's own. */
 static int borrow_methods(struct py__module *py)
 {
-    static const char *const names[] = {"sendfile", "_sendfile_fallback", "start_tls"};
+    static const char *const names[] = {"sendfile", "_sendfile_fallback", "start_tls",
+                                        "_log_subprocess"};
     PyObject *base = import("asyncio.base_events", "BaseEventLoop");
     int rc = base ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
@@ -229,12 +232,16 @@ static int make_types(PyObject *module, struct py__module *py)
     py->stream_type = py__make_type(module, &py__stream_spec, py->std.FlowControlMixin);
     py->read_pipe_type = py__make_type(module, &py__read_pipe_spec, py->std.ReadTransport);
     py->write_pipe_type = py__make_type(module, &py__write_pipe_spec, py->std.FlowControlMixin);
+    py->process_type = py__make_type(module, &py__process_spec, py->std.SubprocessTransport);
+    py->process_pipe_type = py__make_type(module, &py__process_pipe_spec, NULL);
     py->server_half = py__make_type(module, &py__server_spec, NULL);
     py->loop_type = py__make_type(module, &py__loop_spec, NULL);
     if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
         !py->stream_type || !py->server_half || !py->read_pipe_type || !py->write_pipe_type ||
-        add_pipe_methods(py) < 0 || add_stream_methods(py->stream_type) < 0 ||
-        add_loop_methods(py->loop_type) < 0)
+        !py->process_type || !py->process_pipe_type || add_pipe_methods(py) < 0 ||
+        add_methods(py->process_type, py__process_methods) < 0 ||
+        add_fields(py->process_type, py__process_fields) < 0 ||
+        add_stream_methods(py->stream_type) < 0 || add_loop_methods(py->loop_type) < 0)
         return -1;
     py->event_loop_type = make_class("EventLoop", py->loop_type, py->std.AbstractEventLoop,
                                      "An event loop for asyncio's programs.");
@@ -284,6 +291,8 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->stream_type);
     Py_VISIT(py->read_pipe_type);
     Py_VISIT(py->write_pipe_type);
+    Py_VISIT(py->process_type);
+    Py_VISIT(py->process_pipe_type);
     Py_VISIT(py->server_type);
     Py_VISIT(py->server_half);
     Py_VISIT(py->layer_type);
@@ -307,6 +316,8 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->stream_type);
     Py_CLEAR(py->read_pipe_type);
     Py_CLEAR(py->write_pipe_type);
+    Py_CLEAR(py->process_type);
+    Py_CLEAR(py->process_pipe_type);
     Py_CLEAR(py->server_type);
     Py_CLEAR(py->server_half);
     Py_CLEAR(py->layer_type);

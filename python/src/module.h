@@ -127,6 +127,7 @@
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
     X(FlowControlMixin, "asyncio.transports", "_FlowControlMixin")                                 \
+    X(SubprocessTransport, "asyncio", "SubprocessTransport")                                       \
     X(ReadTransport, "asyncio", "ReadTransport")                                                   \
     X(TransportSocket, "asyncio.trsock", "TransportSocket")                                        \
     X(unix_family, "socket", "AF_UNIX")                                                            \
@@ -162,6 +163,8 @@ struct py__module {
     PyTypeObject *stream_type;
     PyTypeObject *read_pipe_type;
     PyTypeObject *write_pipe_type;
+    PyTypeObject *process_type;
+    PyTypeObject *process_pipe_type;
     PyTypeObject *server_half; /* the C half of cio.Server */
     PyTypeObject *server_type;
     PyTypeObject *layer_type; /* of protocols in C: see transport.h; NULL: there are none yet */

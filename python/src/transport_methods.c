@@ -203,6 +203,22 @@ FLAG(_paused, paused)
 FLAG(_protocol_paused, protocol_paused)
 #undef FLAG
 
+/* None: the pipe is somebody else's to close. */
+static int set_pipe(PyObject *object, PyObject *value, void *unused)
+{
+    (void)unused;
+    struct py__transport *self = py__transport(object);
+    if (value != Py_None) {
+        PyErr_SetString(PyExc_AttributeError, "_pipe can only be set to None");
+        return -1;
+    }
+    py__transport_unwatch(self, CIO__READ);
+    py__transport_unwatch(self, CIO__WRITE);
+    py__transport_abandon(self);
+    Py_CLEAR(self->sock);
+    return 0;
+}
+
 #define COMMON_FIELDS                                                                              \
     {"_loop", get_loop, NULL, NULL, NULL}, {"_protocol", get_protocol_field, NULL, NULL, NULL},    \
         {"_extra", get_extra, NULL, NULL, NULL}, {"_high_water", get_high, NULL, NULL, NULL},      \
@@ -223,7 +239,7 @@ PyGetSetDef py__transport_fields[] = {
 
 PyGetSetDef py__pipe_fields[] = {
     COMMON_FIELDS,
-    {"_pipe", get_object, NULL, NULL, NULL},
+    {"_pipe", get_object, set_pipe, NULL, NULL},
     {"_fileno", get_fd, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
