@@ -252,8 +252,9 @@ static int make_types(PyObject *module, struct py__module *py)
 
 static int fill_module(PyObject *module, struct py__module *py)
 {
-    PyTypeObject *types[] = {py->event_loop_type, py->handle_type, py->timer_handle_type,
-                             py->stream_type, py->server_type};
+    PyTypeObject *types[] = {py->read_pipe_type,    py->write_pipe_type, py->process_type,
+                             py->process_pipe_type, py->event_loop_type, py->handle_type,
+                             py->timer_handle_type, py->stream_type,     py->server_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0)
             return -1;

@@ -42,6 +42,7 @@ struct py__transport_watch {
     PyObject *context;
     bool on;    /* and holds a reference to the transport */
     bool armed; /* waits for the descriptor, or is queued */
+    bool level; /* and as a watch, whose place another may have taken */
 };
 
 struct py__transport {

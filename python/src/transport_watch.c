@@ -45,7 +45,7 @@ static void disarm(struct py__transport_watch *watch)
     watch->armed = false;
     if (cio__handle_state(&watch->call) != CIO__IDLE)
         cio_handle_cancel(&watch->call);
-    else
+    else if (!watch->level)
         cio__ring_remove(&watch->call.waiting);
 }
 
@@ -57,7 +57,6 @@ static int arm_level(struct py__transport *self, struct py__transport_watch *wat
         return 0; /* it stands */
     if (self->file->generation != self->generation)
         return -EBADF;
-    cio__ring_init(&watch->call.waiting); /* another watch may take its place */
     cio_loop *loop = self->loop->loop;
     bool taken = self->file->taken;
     self->file->taken = false;
@@ -92,6 +91,7 @@ static int arm(struct py__transport *self, enum cio__direction direction)
     if (unlikely(!self->file))
         return CIO_ECLOSED;
     bool level = direction == CIO__READ ? self->level : self->kind->levels;
+    watch->level = level;
     int rc = level ? arm_level(self, watch, direction) : arm_edge(self, watch, direction);
     watch->armed = rc == 0;
     return rc;

@@ -49,6 +49,8 @@ CLEAN = [
     (re.compile(r"<probe>:\d+"), "<probe>:N"),
     (re.compile(r"\('(127\.0\.0\.1|::1)', \d+"), r"('\1', PORT"),
     (re.compile(r"\bfd=\d+"), "fd=N"),
+    (re.compile(r"\bpid([= ])\d+"), r"pid\1N"),
+    (re.compile(r"\bpipe \d+"), "pipe N"),
     (re.compile(r"descriptor \d+"), "descriptor N"),
     (re.compile(r"(?:cio\.)?\b\w*Transport\b"), "TRANSPORT"),
     (re.compile(r"when=\d+\.\d{4,}"), "when=T"),
