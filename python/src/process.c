@@ -89,6 +89,8 @@ static int call_soon(struct py__process *self, PyObject *method, PyObject *const
 int py__process_tell(struct py__process *self, const char *name, PyObject *const *arguments,
                      Py_ssize_t n)
 {
+    if (self->silent)
+        return 0;
     return call_soon(self, PyObject_GetAttrString(self->protocol, name), arguments, n);
 }
 
@@ -165,8 +167,9 @@ int py__process_lose(struct py__process *self, PyObject *exception)
 {
     if (!self->loop)
         return 0;
-    PyObject *result = PyObject_CallMethodOneArg(self->protocol,
-                                                 self->loop->py->names.connection_lost, exception);
+    PyObject *name = self->loop->py->names.connection_lost;
+    PyObject *result = self->silent ? Py_NewRef(Py_None)
+                                    : PyObject_CallMethodOneArg(self->protocol, name, exception);
     Py_XDECREF(result);
     PyObject *raised = result ? NULL : py__take_exception();
     PyObject *waiters = self->waiters;

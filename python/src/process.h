@@ -36,6 +36,7 @@ struct py__process {
     bool has_pipe[PY__PROCESS_PIPES];
     bool closed;
     bool finished;
+    bool silent; /* its pipes cannot be connected: the protocol hears of nothing */
 
     /* How its end is heard of: see child.c. */
     pid_t pid;

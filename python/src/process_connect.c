@@ -278,7 +278,10 @@ static enum py__step fail(struct py__coroutine *self, struct connecting *state, 
     if (py__exception_leaves())
         return PY__RAISE;
     PyObject *exception = py__take_exception();
-    give_up_pipes(py__process(state->process));
+    struct py__process *process = py__process(state->process);
+    process->silent = true;
+    Py_CLEAR(process->pending);
+    give_up_pipes(process);
     int rc = set_waiter(self, state->waiter, exception);
     Py_DECREF(exception);
     *ret = rc == 0 ? Py_NewRef(Py_None) : NULL;
