@@ -1,6 +1,7 @@
 """The Python front beside asyncio and other loops: a table, and JSON as the C benchmarks write it.
 
-    python bench.py [--only TEXT] [--rounds N] [--loops cio,asyncio,...] [--instructions] [-o build/bench-python.json]
+    python bench.py [--only TEXT] [--rounds N] [--loops cio,asyncio,...] [--clock wall|processor] [--instructions]
+                    [-o build/bench-python.json]
 
 Every sample is a process of its own, on the same interpreter; rounds are interleaved over all rows, and the loops take turns
 at being first. With --instructions callgrind counts user instructions instead: slow, and the same every time.
@@ -29,6 +30,8 @@ LOOPS = {
     "zuvloop": "zuvloop:new_event_loop",
     "rsloop": "rsloop:new_event_loop",
     "talyn": "talyn:Loop",
+    "blazio": "blazio:new_event_loop",
+    "aiofastnet": "patched:aiofastnet_on_uvloop",
 }
 HTTP = {"http-aiohttp": "aiohttp", "http-uvicorn": "uvicorn"}
 SAMPLE_LIMIT = 120
@@ -39,12 +42,18 @@ INSTRUCTION_COUNTS = (500, 1500)
 FEW_INSTRUCTION_COUNTS = (20, 60)
 
 
+# What a loop says that has not the part that a row needs.
+NOT_BUILT = "not built"
+
+
 class Failed(Exception):
     pass
 
 
 def available(factory):
-    return subprocess.run([sys.executable, "-c", f"import {factory.partition(':')[0]}"], capture_output=True).returncode == 0
+    module, _, attribute = factory.partition(":")
+    process = subprocess.run([sys.executable, "-c", f"import {module}; {module}.{attribute}().close()"], capture_output=True, cwd=HERE)
+    return process.returncode == 0
 
 
 def sample(name, factory):
@@ -56,8 +65,13 @@ def sample(name, factory):
     except subprocess.TimeoutExpired:
         raise Failed("hangs") from None
     if process.returncode != 0:
-        raise Failed((process.stderr.strip().splitlines() or [f"status {process.returncode}"])[-1])
+        raise Failed(reason(process))
     return float(process.stdout)
+
+
+def reason(process):
+    last = (process.stderr.strip().splitlines() or [f"status {process.returncode}"])[-1]
+    return NOT_BUILT if last.startswith("NotImplementedError") else last
 
 
 def sample_http(kind, factory):
@@ -110,7 +124,7 @@ def instructions(name, factory):
                                      env=dict(os.environ, PYTHONMALLOC="pymalloc", PYTHONHASHSEED="0"))
             found = re.search(r"Collected : (\d+)", process.stderr)
             if process.returncode != 0 or not found:
-                raise Failed((process.stderr.strip().splitlines() or ["?"])[-1])
+                raise Failed(reason(process))
             totals.append(int(found[1]))
     return (totals[1] - totals[0]) / (counts[1] - counts[0])
 
@@ -139,9 +153,9 @@ def number(value):
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def cell(values):
+def cell(values, failure):
     if not values:
-        return "–"
+        return NOT_BUILT if failure == NOT_BUILT else "–"
     return f"{number(statistics.median(values))} ({number(min(values))}..{number(max(values))})"
 
 
@@ -155,9 +169,10 @@ def show(names, loops, samples, failures, options):
     print(f"CPython {platform.python_version()}")
     print(f"{'median (min..max)':28} {'unit':5}" + "".join(f" {loop:>26}" for loop in loops))
     for name in names:
-        print(f"{name:28} {unit_of(name, options):5}" + "".join(f" {cell(samples[name, loop]):>26}" for loop in loops))
+        print(f"{name:28} {unit_of(name, options):5}" + "".join(f" {cell(samples[name, loop], failures.get((name, loop))):>26}" for loop in loops))
     for (name, loop), why in failures.items():
-        print(f"{name} {loop} FAILED: {why}")
+        if why != NOT_BUILT:
+            print(f"{name} {loop} FAILED: {why}")
 
 
 def write(path, names, loops, samples, options):
@@ -178,6 +193,7 @@ def main():
     parser.add_argument("--only", default="", help="the rows with this in their name; several between commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--loops", default=",".join(LOOPS))
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: for a machine that is in use")
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("-o", dest="output", type=pathlib.Path, default=pathlib.Path("build/bench-python.json"))
     options = parser.parse_args()
@@ -192,6 +208,7 @@ def main():
     if not names or not loops:
         print("nothing to measure")
         return 2
+    os.environ["CIO_BENCH_CLOCK"] = options.clock
     samples, failures = measure(options, names, loops)
     show(names, loops, samples, failures, options)
     write(options.output, names, loops, samples, options)

@@ -47,7 +47,10 @@ def main():
     module, _, attribute = sys.argv[2].partition(":")
     loop = getattr(importlib.import_module(module), attribute)()
     asyncio.set_event_loop(loop)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # With a protocol by name: where it is 0, asyncio does not set TCP_NODELAY.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
     print(listener.getsockname()[1], flush=True)
     threading.Thread(target=tell_time, daemon=True).start()
     loop.run_until_complete({"aiohttp": aiohttp, "uvicorn": uvicorn}[sys.argv[1]](listener))

@@ -10,6 +10,13 @@
 /* As much as one receive may give. */
 #define PY__READ_MOST ((size_t)256 * 1024)
 
+/*
+ * Where the last receive gave so much, the next one goes straight into a bytes object of this size, which is
+ * cut to what came: no copy. It is what malloc() still takes from its heap, and not from the kernel each time.
+ */
+#define PY__READ_LARGE ((size_t)16 * 1024)
+#define PY__READ_LARGE_MOST ((size_t)120 * 1024)
+
 /* A method that was looked up: without the bound method's own call, where it is one of Python's. */
 struct py__method {
     PyObject *function; /* NULL: not looked up yet */
@@ -21,6 +28,7 @@ struct py__stream {
     struct py__method received;   /* data_received(), or buffer_updated() */
     struct py__method get_buffer; /* of a buffered protocol */
     bool buffered;
+    bool large;   /* the last receive gave PY__READ_LARGE or more */
     bool eof;     /* write_eof() */
     uint8_t type; /* of the socket, and its protocol and family: for the object */
     uint8_t protocol;

@@ -97,6 +97,38 @@ char *py__read_buffer(struct py__loop *loop)
     return loop->read_buffer;
 }
 
+static void give_data(struct py__stream *self, PyObject *data)
+{
+    struct py__transport *base = &self->base;
+    PyObject *result = data ? call(self, &self->received, base->loop->py->names.data_received, data)
+                            : NULL;
+    Py_XDECREF(data);
+    if (likely(result != NULL))
+        Py_DECREF(result);
+    else
+        py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
+}
+
+static void read_large(struct py__stream *self)
+{
+    struct py__transport *base = &self->base;
+    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)PY__READ_LARGE_MOST);
+    if (unlikely(!data)) {
+        py__transport_fail(base, "Fatal read error on socket transport");
+        return;
+    }
+    ssize_t n = receive(base, PyBytes_AS_STRING(data), PY__READ_LARGE_MOST);
+    if (unlikely(n <= 0)) {
+        Py_DECREF(data);
+        nothing(base, n);
+        return;
+    }
+    self->large = (size_t)n >= PY__READ_LARGE;
+    if ((size_t)n < PY__READ_LARGE_MOST)
+        _PyBytes_Resize(&data, n); /* NULL if it fails */
+    give_data(self, data);
+}
+
 static void read_data(struct py__stream *self)
 {
     struct py__transport *base = &self->base;
@@ -115,14 +147,8 @@ static void read_data(struct py__stream *self)
             py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
         return;
     }
-    PyObject *data = PyBytes_FromStringAndSize(buffer, n);
-    PyObject *result = data ? call(self, &self->received, base->loop->py->names.data_received, data)
-                            : NULL;
-    Py_XDECREF(data);
-    if (likely(result != NULL))
-        Py_DECREF(result);
-    else
-        py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
+    self->large = (size_t)n >= PY__READ_LARGE;
+    give_data(self, PyBytes_FromStringAndSize(buffer, n));
 }
 
 /* ---- into a buffer of the protocol's ---- */
@@ -176,6 +202,8 @@ void py__stream_readable(struct py__transport *base)
         return;
     if (self->buffered)
         read_into_buffer(self);
+    else if (self->large && !base->layer)
+        read_large(self);
     else
         read_data(self);
 }

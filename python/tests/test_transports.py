@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import socket
+import struct
 import sys
 import warnings
 import weakref
@@ -495,5 +496,30 @@ def test_a_race_that_nobody_wins_or_loses_times_out(run, monkeypatch):
     async def main():
         with pytest.raises(TimeoutError, match="create_connection failed"):
             await asyncio.get_running_loop().create_connection(Protocol, "127.0.0.1", 1, happy_eyeballs_delay=1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_large_pieces_come_whole_and_then_the_end(run, reset):
+    """What is large is received another way; an end or an error may follow it, and so may what is small."""
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            transport, protocol = await loop.create_connection(Protocol, *listener.getsockname())
+            peer, _ = listener.accept()
+        peer.setblocking(False)
+        sent = b""
+        for size in 100_000, 1, 300_000, 20_000, 3, 120 * 1024, 5, 70_000:
+            data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+            await loop.sock_sendall(peer, data)
+            sent += data
+            while len(protocol.data) < len(sent):
+                await asyncio.sleep(0)
+        assert protocol.data == sent
+        if reset:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        assert isinstance(await protocol.lost, ConnectionResetError if reset else type(None))
 
     run(main())
