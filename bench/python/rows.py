@@ -546,6 +546,21 @@ def subprocess_spawn(loop, n):
     return run(loop, work)
 
 
+@row(100)
+def subprocess_communicate(loop, n):
+    """A program with pipes, and 64 KiB there and back."""
+
+    async def work():
+        data = bytes(65536)
+        began = time.perf_counter()
+        for _ in range(n):
+            process = await asyncio.create_subprocess_exec("/bin/cat", stdin=-1, stdout=-1)
+            await process.communicate(data)
+        return time.perf_counter() - began
+
+    return run(loop, work)
+
+
 @row(2000)
 def executor(loop, n):
     async def work():

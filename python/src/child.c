@@ -34,7 +34,7 @@ static int returncode_of(int status)
 /* What Popen knows, if it has taken the status; NULL without an exception: nothing. */
 static PyObject *known_to_popen(const struct py__process *self)
 {
-    PyObject *code = PyObject_GetAttrString(self->popen, "returncode");
+    PyObject *code = PyObject_GetAttr(self->popen, self->created_by->py->names.returncode);
     if (!code)
         PyErr_Clear();
     if (code == Py_None)
@@ -46,7 +46,8 @@ static PyObject *known_to_popen(const struct py__process *self)
 static void tell_popen(const struct py__process *self, PyObject *code)
 {
     PyObject *known = known_to_popen(self);
-    if (!known && code && PyObject_SetAttrString(self->popen, "returncode", code) < 0)
+    if (!known && code &&
+        PyObject_SetAttr(self->popen, self->created_by->py->names.returncode, code) < 0)
         PyErr_Clear();
     Py_XDECREF(known);
 }
@@ -113,7 +114,8 @@ static void stop_watching(struct py__process *self)
 static int schedule_exited(struct py__process *self)
 {
     PyObject *code = py__child_returncode(self);
-    PyObject *method = code ? PyObject_GetAttrString(&self->object, "_process_exited") : NULL;
+    PyObject *method =
+        code ? PyObject_GetAttr(&self->object, self->created_by->py->names._process_exited) : NULL;
     int rc = method ? py__handle_schedule(self->loop, method, &code, 1) : -1;
     Py_XDECREF(method);
     Py_XDECREF(code);

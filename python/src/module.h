@@ -23,6 +23,7 @@
 /* Interned strings: py->names.x is "x". */
 #define PY__NAMES(X)                                                                               \
     X(Future)                                                                                      \
+    X(Popen)                                                                                       \
     X(Task)                                                                                        \
     X(__await__)                                                                                   \
     X(_attach)                                                                                     \
@@ -31,8 +32,11 @@
     X(_get_running_loop)                                                                           \
     X(_log_destroy_pending)                                                                        \
     X(_make_ssl_transport)                                                                         \
+    X(_process_exited)                                                                             \
+    X(_read_ready)                                                                                 \
     X(_set_running_loop)                                                                           \
     X(_source_traceback)                                                                           \
+    X(abort)                                                                                       \
     X(acquire)                                                                                     \
     X(add)                                                                                         \
     X(add_done_callback)                                                                           \
@@ -46,6 +50,8 @@
     X(cancelled)                                                                                   \
     X(clear)                                                                                       \
     X(close)                                                                                       \
+    X(connect_read_pipe)                                                                           \
+    X(connect_write_pipe)                                                                          \
     X(connection_lost)                                                                             \
     X(connection_made)                                                                             \
     X(context)                                                                                     \
@@ -67,14 +73,21 @@
     X(getsockname)                                                                                 \
     X(is_closing)                                                                                  \
     X(join)                                                                                        \
+    X(kill)                                                                                        \
     X(listen)                                                                                      \
     X(loop)                                                                                        \
     X(name)                                                                                        \
     X(pause_writing)                                                                               \
+    X(pid)                                                                                         \
+    X(pipe_connection_lost)                                                                        \
+    X(pipe_data_received)                                                                          \
+    X(preexec_fn)                                                                                  \
+    X(process_exited)                                                                              \
     X(proto)                                                                                       \
     X(remove_done_callback)                                                                        \
     X(result)                                                                                      \
     X(resume_writing)                                                                              \
+    X(returncode)                                                                                  \
     X(run)                                                                                         \
     X(run_forever)                                                                                 \
     X(send)                                                                                        \
@@ -85,6 +98,9 @@
     X(shutdown)                                                                                    \
     X(sock_connect)                                                                                \
     X(start)                                                                                       \
+    X(stderr)                                                                                      \
+    X(stdin)                                                                                       \
+    X(stdout)                                                                                      \
     X(submit)                                                                                      \
     X(throw)                                                                                       \
     X(time)                                                                                        \
@@ -123,6 +139,7 @@
     X(set_asyncgen_hooks, "sys", "set_asyncgen_hooks")                                             \
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
+    X(subprocess, "asyncio.subprocess", "subprocess")                                              \
     X(tasks, "asyncio", "tasks")                                                                   \
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \

@@ -90,10 +90,10 @@ int py__pipe_log_closed_by_peer(struct py__transport *self)
     return py__log("info", "(sO)", "%r was closed by peer", &self->object);
 }
 
-void py__pipe_report(struct py__transport *self, struct py__loop *loop, const char *method)
+void py__pipe_report(struct py__transport *self, struct py__loop *loop, PyObject *method)
 {
     PyObject *exception = py__take_exception();
-    PyObject *callback = PyObject_GetAttrString(&self->object, method);
+    PyObject *callback = PyObject_GetAttr(&self->object, method);
     PyErr_Clear();
     py__raise_again(exception);
     py__report_call(loop, callback ? callback : Py_None, NULL);

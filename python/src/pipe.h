@@ -33,7 +33,7 @@ static inline struct py__pipe *py__pipe(PyObject *self)
 int py__pipe_log_closed_by_peer(struct py__transport *self);
 
 /* As if its method had been called by a handle: reports the exception that is set. */
-void py__pipe_report(struct py__transport *self, struct py__loop *loop, const char *method);
+void py__pipe_report(struct py__transport *self, struct py__loop *loop, PyObject *method);
 
 void py__pipe_readable(struct py__transport *self);
 void py__pipe_hung_up(struct py__transport *self);

@@ -54,7 +54,7 @@ void py__pipe_readable(struct py__transport *self)
         return;
     struct py__loop *loop = (struct py__loop *)Py_NewRef((PyObject *)self->loop);
     if (receive(self) < 0)
-        py__pipe_report(self, loop, "_read_ready");
+        py__pipe_report(self, loop, loop->py->names._read_ready);
     Py_DECREF(loop);
 }
 

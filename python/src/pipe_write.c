@@ -122,7 +122,7 @@ void py__pipe_hung_up(struct py__transport *self)
     if (rc == 0 && self->queue.n)
         rc = (exception = PyObject_CallNoArgs(PyExc_BrokenPipeError)) ? 0 : -1;
     if (rc < 0 || py__transport_force_close(self, exception) < 0)
-        py__pipe_report(self, loop, "abort");
+        py__pipe_report(self, loop, loop->py->names.abort);
     Py_XDECREF(exception);
     Py_DECREF(loop);
 }

@@ -30,10 +30,10 @@ int py__popen_begin(struct py__popen *self, struct py__loop *loop, PyObject *pro
 {
     self->fd = -1;
     int end = -1;
-    PyObject *function = PyDict_GetItemString(self->arguments, "preexec_fn");
+    PyObject *function = PyDict_GetItem(self->arguments, loop->py->names.preexec_fn);
     if (function && function != Py_None && defer(self, loop, function, &end) < 0)
         return -1;
-    PyObject *type = py__import("subprocess", "Popen");
+    PyObject *type = PyObject_GetAttr(loop->py->std.subprocess, loop->py->names.Popen);
     PyObject *positional = type ? PyTuple_Pack(1, program) : NULL;
     if (positional)
         self->object = PyObject_Call(type, positional, self->arguments);

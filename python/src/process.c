@@ -33,7 +33,7 @@ struct py__process *py__process_new(struct py__loop *loop, PyObject *protocol, c
 
 static int take_popen(struct py__process *self, PyObject *popen)
 {
-    PyObject *number = PyObject_GetAttrString(popen, "pid");
+    PyObject *number = PyObject_GetAttr(popen, self->created_by->py->names.pid);
     long pid = number ? PyLong_AsLong(number) : -1;
     Py_XDECREF(number);
     if (pid == -1 && PyErr_Occurred())
@@ -86,12 +86,12 @@ static int call_soon(struct py__process *self, PyObject *method, PyObject *const
     return rc;
 }
 
-int py__process_tell(struct py__process *self, const char *name, PyObject *const *arguments,
+int py__process_tell(struct py__process *self, PyObject *name, PyObject *const *arguments,
                      Py_ssize_t n)
 {
     if (self->silent)
         return 0;
-    return call_soon(self, PyObject_GetAttrString(self->protocol, name), arguments, n);
+    return call_soon(self, PyObject_GetAttr(self->protocol, name), arguments, n);
 }
 
 /* ---- the end ---- */
@@ -113,8 +113,9 @@ static int try_finish(struct py__process *self)
         return 0;
     self->finished = true;
     PyObject *none = Py_None;
-    return call_soon(self, PyObject_GetAttrString(&self->object, "_call_connection_lost"), &none,
-                     1);
+    return call_soon(self,
+                     PyObject_GetAttr(&self->object, self->loop->py->names._call_connection_lost),
+                     &none, 1);
 }
 
 int py__process_pipe_lost(struct py__process *self, int fd, PyObject *exception)
@@ -122,7 +123,8 @@ int py__process_pipe_lost(struct py__process *self, int fd, PyObject *exception)
     PyObject *number = PyLong_FromLong(fd);
     int rc = -1;
     if (number)
-        rc = py__process_tell(self, "pipe_connection_lost", (PyObject *[]){number, exception}, 2);
+        rc = py__process_tell(self, self->loop->py->names.pipe_connection_lost,
+                              (PyObject *[]){number, exception}, 2);
     Py_XDECREF(number);
     return rc < 0 ? -1 : try_finish(self);
 }
@@ -135,12 +137,12 @@ int py__process_exited(struct py__process *self, PyObject *returncode)
         py__log("info", "(sOO)", "%r exited with return code %r", &self->object, returncode) < 0)
         return -1;
     self->returncode = Py_NewRef(returncode);
-    PyObject *known = PyObject_GetAttrString(self->popen, "returncode");
+    PyObject *known = PyObject_GetAttr(self->popen, self->loop->py->names.returncode);
     int rc = known ? 0 : -1;
     if (known == Py_None)
-        rc = PyObject_SetAttrString(self->popen, "returncode", returncode);
+        rc = PyObject_SetAttr(self->popen, self->loop->py->names.returncode, returncode);
     Py_XDECREF(known);
-    if (rc < 0 || py__process_tell(self, "process_exited", NULL, 0) < 0)
+    if (rc < 0 || py__process_tell(self, self->loop->py->names.process_exited, NULL, 0) < 0)
         return -1;
     return try_finish(self);
 }
@@ -207,7 +209,7 @@ static int kill_process(struct py__process *self)
     if (self->loop->debug &&
         py__log("warning", "(sO)", "Close running child process: kill %r", &self->object) < 0)
         return -1;
-    PyObject *result = PyObject_CallMethod(self->popen, "kill", NULL);
+    PyObject *result = PyObject_CallMethodNoArgs(self->popen, self->loop->py->names.kill);
     Py_XDECREF(result);
     if (!result && !PyErr_ExceptionMatches(PyExc_ProcessLookupError) &&
         !PyErr_ExceptionMatches(PyExc_PermissionError))

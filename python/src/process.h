@@ -75,7 +75,7 @@ int py__process_exited(struct py__process *self, PyObject *returncode);
 PyObject *py__process_wait(struct py__process *self); /* a coroutine */
 
 /* loop.call_soon(protocol.name, *arguments); later, if connection_made() is not scheduled yet. */
-int py__process_tell(struct py__process *self, const char *name, PyObject *const *arguments,
+int py__process_tell(struct py__process *self, PyObject *name, PyObject *const *arguments,
                      Py_ssize_t n);
 int py__process_pipe_lost(struct py__process *self, int fd, PyObject *exception);
 int py__process_lose(struct py__process *self, PyObject *exception);

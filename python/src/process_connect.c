@@ -42,7 +42,8 @@ static PyObject *data_received(PyObject *object, PyObject *data)
     PyObject *number = PyLong_FromLong(self->fd);
     int rc = number ? 0 : -1;
     if (rc == 0 && self->process && self->process->loop)
-        rc = py__process_tell(self->process, "pipe_data_received", (PyObject *[]){number, data}, 2);
+        rc = py__process_tell(self->process, self->process->loop->py->names.pipe_data_received,
+                              (PyObject *[]){number, data}, 2);
     Py_XDECREF(number);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -210,20 +211,23 @@ static struct py__process_pipe *new_pipe(struct py__process *process, int fd)
 /* Popen's object of that descriptor; None: there is none. */
 static PyObject *end_of(const struct py__process *process, int fd)
 {
-    static const char *const names[PY__PROCESS_PIPES] = {"stdin", "stdout", "stderr"};
-    return process->popen ? PyObject_GetAttrString(process->popen, names[fd]) : Py_NewRef(Py_None);
+    const struct py__module *py = process->created_by->py;
+    PyObject *names[PY__PROCESS_PIPES] = {py->names.stdin, py->names.stdout, py->names.stderr};
+    return process->popen ? PyObject_GetAttr(process->popen, names[fd]) : Py_NewRef(Py_None);
 }
 
 /* loop.connect_read_pipe(pipe, end), to be awaited; NULL without an exception: there is no end. */
 static PyObject *connect_pipe(struct connecting *state, int fd)
 {
     struct py__process *process = py__process(state->process);
+    const struct py__module *py = process->created_by->py;
     PyObject *end = end_of(process, fd);
     PyObject *awaitable = NULL;
     if (end && end != Py_None && (state->pipe = new_pipe(process, fd)))
-        awaitable = PyObject_CallMethod((PyObject *)process->loop,
-                                        fd == 0 ? "connect_write_pipe" : "connect_read_pipe", "OO",
-                                        state->pipe, end);
+        awaitable = PyObject_CallMethodObjArgs((PyObject *)process->loop,
+                                               fd == 0 ? py->names.connect_write_pipe
+                                                       : py->names.connect_read_pipe,
+                                               state->pipe, end, NULL);
     Py_XDECREF(end);
     return awaitable;
 }
@@ -234,7 +238,7 @@ static int schedule_made(struct py__process *process)
     PyObject *self = &process->object;
     PyObject *pending = process->pending;
     process->pending = NULL;
-    int rc = py__process_tell(process, "connection_made", &self, 1);
+    int rc = py__process_tell(process, process->loop->py->names.connection_made, &self, 1);
     for (Py_ssize_t i = 0; rc == 0 && pending && i < PyList_GET_SIZE(pending); i++) {
         PyObject *made = PyList_GET_ITEM(pending, i);
         PyObject **items = &PyTuple_GET_ITEM(made, 0);
@@ -266,7 +270,9 @@ static void give_up_pipes(struct py__process *process)
             continue;
         process->has_pipe[fd] = false;
         PyObject *end = end_of(process, fd);
-        PyObject *result = end && end != Py_None ? PyObject_CallMethod(end, "close", NULL) : NULL;
+        PyObject *result = end && end != Py_None ? PyObject_CallMethodNoArgs(
+                                                       end, process->created_by->py->names.close)
+                                                 : NULL;
         PyErr_Clear();
         Py_XDECREF(result);
         Py_XDECREF(end);

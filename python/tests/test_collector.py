@@ -160,6 +160,38 @@ def test_the_collector_may_run_at_any_allocation(loop):
         gc.set_threshold(*threshold)
 
 
+def test_the_collector_may_run_at_any_allocation_of_children(loop):
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        async def main():
+            process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1, preexec_fn=int)
+            return await process.communicate(bytes(200000))
+
+        assert loop.run_until_complete(main()) == (bytes(200000), None)
+    finally:
+        gc.set_threshold(*threshold)
+
+
+def test_a_pipe_and_a_process_show_what_they_refer_to(loop):
+    async def main():
+        transport, protocol = await loop.subprocess_exec(asyncio.SubprocessProtocol, "cat", stdout=None, stderr=None)
+        pipe = transport.get_pipe_transport(0)
+        between = pipe.get_protocol()
+        shown = [id(each) for each in gc.get_referents(transport)]
+        for each in loop, protocol, between, transport.get_extra_info("subprocess"):
+            assert id(each) in shown
+        assert id(transport) in [id(each) for each in gc.get_referents(between)]
+        assert id(transport) in [id(each) for each in gc.get_referents(loop)]
+        shown = [id(each) for each in gc.get_referents(pipe)]
+        for each in loop, between, pipe._pipe:
+            assert id(each) in shown
+        transport.close()
+        await transport._wait()
+
+    loop.run_until_complete(main())
+
+
 def test_a_subclass_with_a_finalizer():
     """Resurrection and __del__ of a subclass."""
     seen = []
