@@ -3,12 +3,14 @@
 #
 #     tools/test.sh              all stages
 #     tools/test.sh dev asan     only these
+#     tools/test.sh ktls         only when it is named: TLS by an emulated kernel, some minutes
 #
 # Logs stay in build/logs.
 set -u
 cd "$(dirname "$0")/.."
 
 ALL_STAGES=(dev clang asan tsan setjmp valgrind aarch64 fuzz install python format tidy)
+NAMED_STAGES=(ktls) # not among "all"
 # valgrind and qemu are slow, and know less of the kernel: a part of the tests runs there.
 VALGRIND_LABELS=${VALGRIND_LABELS:-'.*'}
 VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'}
@@ -186,6 +188,24 @@ run_python() { # VERB NAME NOTE
     stage_began=$SECONDS
 }
 
+# The tests of TLS where the kernel encrypts, which this machine's may not know how to.
+stage_ktls() {
+    if [ "$(uname -m)" != x86_64 ] || ! has qemu-system-x86_64 || ! has busybox || ! has openssl; then
+        leave_out ktls "it needs an x86-64 machine, qemu-system-x86, busybox-static and openssl"
+        return
+    fi
+    if ! tools/ktls.sh fetch >"$LOGS/ktls-fetch.log" 2>&1; then
+        leave_out ktls "no kernel: $LOGS/ktls-fetch.log"
+        return
+    fi
+    build ktls dev || return
+    local log=$LOGS/ktls.log good bad
+    tools/ktls.sh run dev >"$log" 2>&1
+    read -r good bad < <(sed -n 's/^ktls: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log")
+    [ "${bad:-1}" = 0 ] || head -400 "$log"
+    report ktls "${good:-0}" "${bad:-1}" 0 "build/ktls/log"
+}
+
 stage_install() { build install release && run_ctest install release; }
 
 stage_format() {
@@ -207,8 +227,8 @@ run_tidy() {
 stages=("$@")
 [ $# != 0 ] || stages=("${ALL_STAGES[@]}")
 for stage in "${stages[@]}"; do
-    if [[ " ${ALL_STAGES[*]} " != *" $stage "* ]]; then
-        echo "no stage $stage; there are: ${ALL_STAGES[*]}" >&2
+    if [[ " ${ALL_STAGES[*]} ${NAMED_STAGES[*]} " != *" $stage "* ]]; then
+        echo "no stage $stage; there are: ${ALL_STAGES[*]} ${NAMED_STAGES[*]}" >&2
         exit 2
     fi
 done

@@ -2,8 +2,8 @@
  * From one stream to another, as a proxy does it. No asyncio counterpart.
  *
  * What one has received and nobody has read goes first, then what its socket has. Where much comes
- * at a time, and neither has a layer (TLS), the kernel moves it through a pipe, and no byte is
- * copied to user space; else it goes through the stream's buffer. No more is taken from `from` than
+ * at a time, and neither has a layer (TLS, but kernel TLS for sending), the kernel moves it through
+ * a pipe, and no byte is copied to user space; else it goes through the stream's buffer. No more is taken from `from` than
  * `to` accepts: at most 256 KiB are under way.
  */
 #ifndef CIO_RELAY_H

@@ -2,8 +2,8 @@
  * Files to connections (loop.sendfile, loop.sock_sendfile).
  *
  * The kernel moves the bytes where it can: from the page cache to the socket by sendfile(2), in
- * pieces of at most 256 KiB with the other tasks' turns in between. Where it cannot (TLS, a file
- * system without it, a blocking socket), and for up to 8 KiB, where that is no slower, the file is
+ * pieces of at most 256 KiB with the other tasks' turns in between. Where it cannot (TLS that is not
+ * the kernel's, a file system without it, a blocking socket), and for up to 8 KiB, where that is no slower, the file is
  * read and written in pieces of at most 64 KiB.
  *
  * Nobody waits for a disk in the loop: what is not in the page cache is read by a thread of the

@@ -18,7 +18,15 @@
  * An end that nobody announced (no close_notify) is an error, CIO_ETRUNCATED, and no end: somebody
  * may have cut the bytes off. Closing announces the end and waits for the peer's announcement, for
  * at most shutdown_timeout. Renegotiation is refused, TLS 1.3's key updates are answered,
- * compression and early data are off. Kernel TLS is not used.
+ * compression and early data are off.
+ *
+ * Kernel TLS: with cio_tls_options.kernel the kernel encrypts what a connection sends, if it can
+ * (its module "tls", a TCP socket, AES-GCM or another cipher that it and OpenSSL know):
+ * cio_tls_info.kernel_sends tells. Else OpenSSL does, and nothing else is different. Then
+ * cio_sendfile() sends from the page cache, and cio_relay() may send from a pipe. It is off by
+ * default because keys cannot be changed then: cio_tls_update_keys() says -EOPNOTSUPP, and a peer
+ * that asks for our new keys, as some do after some hundred GiB, ends the connection with CIO_ETLS.
+ * What is received is decrypted by OpenSSL.
  *
  * Handshakes run on the loop's own stack: a task with 16 KiB of it can speak TLS. They take a good
  * part of a millisecond, in which the loop does nothing else; callbacks of a context must not wait.
@@ -97,6 +105,7 @@ typedef struct cio_tls_options {
     enum cio_tls_version min_version; /* 0: TLS 1.2 */
     enum cio_tls_version max_version; /* 0: the newest */
     bool no_resumption;               /* every handshake is a full one */
+    bool kernel;                      /* kernel TLS, where there is one: see above */
     double handshake_timeout;         /* seconds; 0: 60; CIO_FOREVER */
     double shutdown_timeout;          /* seconds; 0: 30; CIO_FOREVER */
     cio_tls_choose *choose;           /* servers */
@@ -161,6 +170,7 @@ typedef struct cio_tls_info {
     const char *cipher;       /* "TLS_AES_256_GCM_SHA384"; static */
     bool server;              /* which side we are */
     bool resumed;             /* without a full handshake */
+    bool kernel_sends;        /* the kernel encrypts what is sent: cio_tls_options.kernel */
     bool has_certificate;     /* the peer's: the three below */
     char subject[256];        /* "CN=localhost,O=Example"; cut off if it is longer */
     char issuer[256];         /* who signed it */
@@ -182,7 +192,8 @@ CIO_API ssize_t cio_transport_tls_peer_certificate(const cio_transport *t, void 
 
 /*
  * New keys for what we send, from the next write on, and, if both, for what the peer sends. Returns
- * 0; CIO_ESTATE before TLS 1.3 or while it is ending; -ENOTCONN. Does not wait. No asyncio
+ * 0; CIO_ESTATE before TLS 1.3 or while it is ending; -EOPNOTSUPP if the kernel encrypts;
+ * -ENOTCONN. Does not wait. No asyncio
  * counterpart.
  */
 CIO_API int cio_tls_update_keys(cio_stream *s, bool both);

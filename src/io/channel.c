@@ -2,6 +2,8 @@
 #include "io/channel.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "io/io.h"
 #include "task/tell.h"
@@ -103,14 +105,31 @@ ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffe
     return sent;
 }
 
+ssize_t cio__socket_send_record(struct cio__channel *channel, uint8_t kind, const void *data,
+                                size_t size)
+{
+    struct cio__file *file = channel->file;
+    struct cio__os *os = channel->loop->os;
+    if (!cio__channel_is_open(channel))
+        return -EBADF;
+    if (!cio__file_may(file, CIO__WRITE))
+        return -EAGAIN;
+    ssize_t sent = os->ops->tls_record(os, file->fd, kind, data, size);
+    if (sent == -EAGAIN || (sent >= 0 && (size_t)sent < size))
+        cio__file_would_block(file, CIO__WRITE);
+    return sent;
+}
+
 /* Whether the kernel may move bytes past us in that direction now. */
 static int may_move(const struct cio__channel *channel, enum cio__direction direction)
 {
     if (!cio__channel_is_open(channel))
         return -EBADF;
-    if (channel->layer)
-        return -EOPNOTSUPP;
-    return cio__file_may(channel->file, direction) ? 0 : -EAGAIN;
+    if (!cio__file_may(channel->file, direction))
+        return -EAGAIN;
+    if (!channel->layer)
+        return 0;
+    return direction == CIO__WRITE ? channel->layer->ops->send_past(channel->layer) : -EOPNOTSUPP;
 }
 
 static ssize_t note_moved(struct cio__channel *channel, enum cio__direction direction, ssize_t n)
@@ -118,6 +137,17 @@ static ssize_t note_moved(struct cio__channel *channel, enum cio__direction dire
     if (n == -EAGAIN)
         cio__file_would_block(channel->file, direction);
     return n;
+}
+
+/*
+ * Has it send what it holds back for more to come. Before Linux 6.5 sendfile() promised more until
+ * it had sent all that it was asked for, also at the end of the file; and kernel TLS may run out of
+ * room while everything there waits for more, which nothing would ever end.
+ */
+static void push(const struct cio__channel *channel)
+{
+    struct cio__os *os = channel->loop->os;
+    os->ops->set_option(os, channel->file->fd, IPPROTO_TCP, TCP_CORK, 0);
 }
 
 /*
@@ -130,8 +160,10 @@ ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t of
     int rc = may_move(channel, CIO__WRITE);
     if (rc < 0)
         return rc;
-    return note_moved(channel, CIO__WRITE,
-                      os->ops->send_file(os, channel->file->fd, file, offset, size));
+    ssize_t n = os->ops->send_file(os, channel->file->fd, file, offset, size);
+    if (n == 0 || (n == -EAGAIN && channel->layer))
+        push(channel);
+    return note_moved(channel, CIO__WRITE, n);
 }
 
 ssize_t cio__socket_send_pipe(struct cio__channel *channel, int pipe, size_t size)
@@ -140,7 +172,10 @@ ssize_t cio__socket_send_pipe(struct cio__channel *channel, int pipe, size_t siz
     int rc = may_move(channel, CIO__WRITE);
     if (rc < 0)
         return rc;
-    return note_moved(channel, CIO__WRITE, os->ops->pipe_out(os, pipe, channel->file->fd, size));
+    ssize_t n = os->ops->pipe_out(os, pipe, channel->file->fd, size);
+    if (n == -EAGAIN && channel->layer)
+        push(channel);
+    return note_moved(channel, CIO__WRITE, n);
 }
 
 ssize_t cio__socket_receive_pipe(struct cio__channel *channel, int pipe, size_t size)

@@ -6,6 +6,8 @@
 #ifndef CIO_IO_CHANNEL_H
 #define CIO_IO_CHANNEL_H
 
+#include <errno.h>
+
 #include "task/task.h"
 
 struct cio__layer;
@@ -30,6 +32,11 @@ struct cio__layer_ops {
     /* A receive would give bytes without asking the socket. */
     bool (*readable)(const struct cio__layer *layer);
     bool (*holds)(const struct cio__layer *layer);
+    /*
+     * Whether what is sent may go to the socket past it, for the kernel does its work: 0 if so;
+     * -EAGAIN: after what it holds; -EOPNOTSUPP if not.
+     */
+    int (*send_past)(struct cio__layer *layer);
     void (*free)(struct cio__layer *layer);
 
     /*
@@ -72,8 +79,12 @@ void cio__channel_close(struct cio__channel *channel);
 ssize_t cio__socket_receive(struct cio__channel *channel, void *data, size_t size);
 ssize_t cio__socket_send(struct cio__channel *channel, const struct iovec *buffers, size_t n);
 
+/* A record of the kernel's own TLS there, not of data but of another kind. */
+ssize_t cio__socket_send_record(struct cio__channel *channel, uint8_t kind, const void *data,
+                                size_t size);
+
 /*
- * From a file to the socket, without a layer: -EOPNOTSUPP if there is one. 0: the file ends there.
+ * From a file to the socket: -EOPNOTSUPP if a layer is between them. 0: the file ends there.
  */
 ssize_t cio__socket_send_file(struct cio__channel *channel, int file, int64_t offset, size_t size);
 
@@ -133,6 +144,12 @@ static inline bool cio__channel_may_send(const struct cio__channel *channel)
 static inline bool cio__channel_holds(const struct cio__channel *channel)
 {
     return unlikely(channel->layer != NULL) && channel->layer->ops->holds(channel->layer);
+}
+
+/* Whether what the kernel sends by itself, from files and pipes, is what the peer shall get. */
+static inline bool cio__channel_sends_past(const struct cio__channel *channel)
+{
+    return likely(!channel->layer) || channel->layer->ops->send_past(channel->layer) != -EOPNOTSUPP;
 }
 
 static inline size_t cio__buffers_size(const struct iovec *buffers, size_t n)

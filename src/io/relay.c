@@ -21,7 +21,7 @@ struct relay {
     cio_stream *from, *to;
     int64_t relayed;
     int64_t left;
-    bool may_pipe; /* both are plain, and non-blocking */
+    bool may_pipe; /* the kernel can move bytes from one to the other without waiting */
     bool by_pipe;
     int pipe[2];
     size_t in_pipe;
@@ -158,18 +158,24 @@ static int step_in_time(struct relay *self, double idle)
     return ended < 0 ? ended : rc;
 }
 
-static bool is_plain(const cio_stream *s)
+/* Whether the kernel may move bytes to or from its socket. */
+static bool is_movable(const cio_stream *s)
 {
     const struct cio__channel *channel = &s->channel;
     struct cio__os *os = channel->loop->os;
-    return !channel->layer && cio__channel_is_open(channel) &&
-           !os->ops->blocks(os, channel->file->fd);
+    return cio__channel_is_open(channel) && !os->ops->blocks(os, channel->file->fd);
+}
+
+static bool may_pipe(const struct relay *self)
+{
+    return !self->from->channel.layer && cio__channel_sends_past(&self->to->channel) &&
+           is_movable(self->from) && is_movable(self->to);
 }
 
 static int relay(struct relay *self, const cio_relay_options *options)
 {
     int rc = 1;
-    self->may_pipe = !options->copy && is_plain(self->from) && is_plain(self->to);
+    self->may_pipe = !options->copy && may_pipe(self);
     while (rc > 0 && self->left > 0) {
         rc = step_in_time(self, options->idle);
         if (rc > 0)

@@ -90,7 +90,7 @@ static int send_through(struct sending *self)
     struct cio__channel *channel = self->queue->channel;
     self->file.loop = channel->loop;
     self->file.sink = channel->file->fd;
-    if (channel->layer) {
+    if (!cio__channel_sends_past(channel)) {
         self->file.refused = true;
         self->file.error = -EOPNOTSUPP;
     }

@@ -44,6 +44,10 @@ ssize_t cio__kernel_read(struct cio__os *os, int fd, void *data, size_t size);
 ssize_t cio__kernel_write_vector(struct cio__os *os, int fd, const struct iovec *buffers, size_t n);
 int cio__kernel_file_type(struct cio__os *os, int fd);
 int cio__kernel_set_nonblocking(struct cio__os *os, int fd);
+int cio__kernel_tls_attach(struct cio__os *os, int fd);
+int cio__kernel_tls_keys(struct cio__os *os, int fd, const void *keys);
+ssize_t cio__kernel_tls_record(struct cio__os *os, int fd, uint8_t kind, const void *data,
+                               size_t size);
 ssize_t cio__kernel_send_file(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 int cio__kernel_bind(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
 int cio__kernel_listen(struct cio__os *os, int fd, int backlog);

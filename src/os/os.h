@@ -103,6 +103,15 @@ struct cio__os_ops {
     /* From a file to a socket, which must be non-blocking; 0: the file ends there. */
     ssize_t (*send_file)(struct cio__os *os, int fd, int file, int64_t offset, size_t size);
 
+    /*
+     * TLS by the kernel, of a connected TCP socket: has it be ready for keys; gives it those for
+     * sending, as <linux/tls.h> has them: all that is sent from then on is encrypted, as data; and
+     * sends a record of another kind there.
+     */
+    int (*tls_attach)(struct cio__os *os, int fd);
+    int (*tls_keys)(struct cio__os *os, int fd, const void *keys);
+    ssize_t (*tls_record)(struct cio__os *os, int fd, uint8_t kind, const void *data, size_t size);
+
     int (*bind)(struct cio__os *os, int fd, const struct sockaddr *address, socklen_t size);
     int (*listen)(struct cio__os *os, int fd, int backlog);
     int (*set_option)(struct cio__os *os, int fd, int level, int option, int value);

@@ -148,6 +148,8 @@ static int set_up(cio_tls_context *tls, const cio_tls_options *options)
     /* An end that was not announced is ours to tell; OpenSSL would not let us answer any more. */
     SSL_CTX_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                       SSL_OP_IGNORE_UNEXPECTED_EOF);
+    if (options->kernel)
+        SSL_CTX_set_options(tls->ssl, SSL_OP_ENABLE_KTLS);
     SSL_CTX_set_read_ahead(tls->ssl, 1); /* one call for a record, not one for its first bytes */
     SSL_CTX_set_verify(tls->ssl, verify, cio__tls_on_verify);
     set_resumption(tls, options->no_resumption);

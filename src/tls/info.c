@@ -50,7 +50,8 @@ static int get_info(const struct cio__channel *channel, cio_tls_info *info)
     *info = (cio_tls_info){.version = SSL_get_version(tls->ssl),
                            .cipher = SSL_get_cipher_name(tls->ssl),
                            .server = SSL_is_server(tls->ssl),
-                           .resumed = SSL_session_reused(tls->ssl)};
+                           .resumed = SSL_session_reused(tls->ssl),
+                           .kernel_sends = tls->kernel};
     SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
     if (alpn_size)
         memcpy(info->alpn, alpn, alpn_size); /* 255 at most */
@@ -110,6 +111,8 @@ int cio_tls_update_keys(cio_stream *s, bool both)
     if (tls->state != CIO__TLS_OPEN || SSL_version(tls->ssl) < TLS1_3_VERSION || s->out.ends ||
         s->closing)
         return CIO_ESTATE;
+    if (tls->kernel)
+        return -EOPNOTSUPP;
     cio__tls_forget_errors();
     int ret = SSL_key_update(tls->ssl,
                              both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);

@@ -1,8 +1,4 @@
-/*
- * Bytes through TLS. OpenSSL reads from the socket straight into its buffer, as much as that has
- * room for. What it sends is gathered in one of the loop's buffers, some records of it, and goes
- * out by one call.
- */
+/* Bytes through TLS: from a channel to OpenSSL and back. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -15,122 +11,6 @@
 #define RECORD ((size_t)16 * 1024) /* bytes: as many as one may have */
 #define RECORD_MORE ((size_t)256)  /* what encryption may add to them */
 #define BUFFERS_A_CALL 4           /* sent before others have their turn */
-
-/* ---- the BIO ---- */
-
-static int take_early(struct cio__tls *tls, char *data, int size)
-{
-    size_t left = tls->early_end - tls->early_begin;
-    size_t n = left < (size_t)size ? left : (size_t)size;
-    memcpy(data, tls->early + tls->early_begin, n);
-    tls->early_begin += n;
-    if (n == left) {
-        cio__free(tls->early);
-        tls->early = NULL;
-    }
-    return (int)n;
-}
-
-static int bio_read(BIO *bio, char *data, int size)
-{
-    struct cio__tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (size <= 0)
-        return 0;
-    if (unlikely(tls->early != NULL))
-        return take_early(tls, data, size);
-    ssize_t n = cio__socket_receive(tls->channel, data, (size_t)size);
-    if (likely(n > 0))
-        return (int)n;
-    if (n == 0)
-        tls->eof = true;
-    else if (n == -EAGAIN)
-        BIO_set_retry_read(bio);
-    else
-        tls->socket_rc = (int)n;
-    return n == 0 ? 0 : -1;
-}
-
-/* A record that is alone goes out from where it is. Returns how many bytes of it did, or an error. */
-static ssize_t send_directly(struct cio__tls *tls, const char *data, int size)
-{
-    struct iovec record = {(void *)data, (size_t)size};
-    ssize_t sent = cio__socket_send(tls->channel, &record, 1);
-    if (sent == -EAGAIN)
-        return 0;
-    if (sent < 0)
-        tls->socket_rc = (int)sent;
-    return sent;
-}
-
-/* Takes all, unless much is unsent already. */
-static int bio_write(BIO *bio, const char *data, int size)
-{
-    struct cio__tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (tls->alone && !tls->out) {
-        ssize_t sent = send_directly(tls, data, size);
-        if (sent != 0)
-            return (int)sent; /* the rest, if there is one, comes again */
-    }
-    if (tls->out_end == CIO__BUFFER_SIZE && tls->out) {
-        int rc = cio__tls_flush(tls);
-        if (rc == -EAGAIN)
-            BIO_set_retry_write(bio);
-        else if (rc < 0)
-            tls->socket_rc = rc;
-        if (rc < 0)
-            return -1;
-    }
-    if (!tls->out) {
-        tls->out = cio__buffer_take(tls->channel->loop);
-        tls->out_begin = tls->out_end = 0;
-    }
-    if (!tls->out) {
-        tls->socket_rc = -ENOMEM;
-        return -1;
-    }
-    size_t room = CIO__BUFFER_SIZE - tls->out_end;
-    size_t n = (size_t)size < room ? (size_t)size : room;
-    memcpy(tls->out + tls->out_end, data, n);
-    tls->out_end += (uint32_t)n;
-    return (int)n;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-    const struct cio__tls *tls = BIO_get_data(bio);
-    (void)number, (void)pointer;
-    switch (command) {
-    case BIO_CTRL_FLUSH: return 1; /* whoever called OpenSSL does it, once */
-    case BIO_CTRL_EOF: return tls->eof;
-    default: return 0;
-    }
-}
-
-static BIO_METHOD *method;
-
-static void make_method(void)
-{
-    BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "cio");
-    if (made && BIO_meth_set_read(made, bio_read) && BIO_meth_set_write(made, bio_write) &&
-        BIO_meth_set_ctrl(made, bio_ctrl))
-        method = made;
-    else
-        BIO_meth_free(made);
-}
-
-BIO *cio__tls_bio_new(struct cio__tls *tls)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_method);
-    BIO *bio = method ? BIO_new(method) : NULL;
-    if (bio) {
-        BIO_set_data(bio, tls);
-        BIO_set_init(bio, 1);
-    }
-    return bio;
-}
 
 /* ---- what OpenSSL's calls come to ---- */
 
@@ -184,6 +64,8 @@ int cio__tls_flush(struct cio__tls *tls)
 {
     if (!tls->out)
         return 0;
+    if (unlikely(tls->kernel))
+        return cio__tls_kernel_flush(tls);
     struct iovec rest = {tls->out + tls->out_begin, tls->out_end - tls->out_begin};
     ssize_t sent = rest.iov_len ? cio__socket_send(tls->channel, &rest, 1) : 0;
     if (sent < 0)
@@ -263,6 +145,8 @@ static ssize_t layer_send(struct cio__layer *layer, struct cio__channel *channel
     struct cursor at = {buffers, n, 0};
     size_t taken = 0;
     (void)channel;
+    if (tls->kernel && tls->state == CIO__TLS_OPEN)
+        return cio__tls_kernel_send(tls, buffers, n);
     int rc = tls->state == CIO__TLS_OPEN ? cio__tls_flush(tls) : tls->rc ? tls->rc : CIO_ESTATE;
     advance(&at, 0);
     for (int i = 0; i < BUFFERS_A_CALL && rc == 0 && at.n; i++) {
@@ -282,6 +166,12 @@ static int layer_flush(struct cio__layer *layer, struct cio__channel *channel)
 {
     (void)channel;
     return cio__tls_flush((struct cio__tls *)layer);
+}
+
+static int layer_send_past(struct cio__layer *layer)
+{
+    struct cio__tls *tls = (struct cio__tls *)layer;
+    return tls->kernel && tls->state == CIO__TLS_OPEN ? cio__tls_kernel_ready(tls) : -EOPNOTSUPP;
 }
 
 int cio__tls_tell_end(struct cio__tls *tls)
@@ -479,6 +369,7 @@ const struct cio__layer_ops cio__tls_ops = {
     .shut_writing = layer_shut_writing,
     .readable = layer_readable,
     .holds = layer_holds,
+    .send_past = layer_send_past,
     .free = layer_free,
     .start = cio__tls_start,
     .part = cio__tls_part,

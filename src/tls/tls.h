@@ -64,6 +64,8 @@ struct cio__tls {
     bool more;     /* OpenSSL may have bytes that it has read already */
     bool eof;      /* the socket has ended */
     bool alone;    /* a record is being written behind which there is none */
+    bool kernel;   /* the kernel encrypts what is sent; .out is then what kernel.c says */
+    uint8_t kind;  /* with it: of the records that OpenSSL writes */
     int socket_rc; /* what the socket, or our memory, said to the BIO */
     int rc;        /* the first failure */
 
@@ -102,9 +104,6 @@ void cio__tls_session_offer(struct cio__tls *tls);
 
 extern const struct cio__layer_ops cio__tls_ops;
 
-/* A BIO on the channel of a layer. NULL: no memory. */
-BIO *cio__tls_bio_new(struct cio__tls *tls);
-
 /* The channel's TLS; NULL: it has none. */
 static inline struct cio__tls *cio__tls_of(const struct cio__channel *channel)
 {
@@ -133,6 +132,31 @@ ssize_t cio__tls_read(struct cio__tls *tls, void *data, size_t size);
 
 /* Tells the peer the end, and flushes: 0, -EAGAIN, or an error. */
 int cio__tls_tell_end(struct cio__tls *tls);
+
+/* ---- between OpenSSL and the socket ---- */
+
+/* A BIO on the channel of a layer. NULL: no memory. */
+BIO *cio__tls_bio_new(struct cio__tls *tls);
+
+/* Has .out be a buffer. Returns 0 or -ENOMEM. */
+int cio__tls_take_buffer(struct cio__tls *tls);
+
+/* ---- kernel TLS ---- */
+
+/* OpenSSL's keys for sending, in the kernel's form. False: it is to encrypt by itself. */
+bool cio__tls_kernel_begin(struct cio__tls *tls, const void *keys);
+
+/* What OpenSSL sends then: answers and alerts. Takes all, or returns -EAGAIN, or an error. */
+int cio__tls_kernel_write(struct cio__tls *tls, const char *data, size_t size);
+
+/* Data, when it is open. */
+ssize_t cio__tls_kernel_send(struct cio__tls *tls, const struct iovec *buffers, size_t n);
+
+/* Whether data may go to the socket now: 0, -EAGAIN: after .out; or an error. */
+int cio__tls_kernel_ready(struct cio__tls *tls);
+
+/* As cio__tls_flush(). */
+int cio__tls_kernel_flush(struct cio__tls *tls);
 
 /* ---- driven by the loop ---- */
 

@@ -130,10 +130,17 @@ void use_pem(cio_tls_options *options, const struct pem *pem)
                                                  .key_size = strlen(pem->key)};
 }
 
+/* Where kernel TLS is, the tests of TLS can be run with it. */
+bool test_kernel_tls(void)
+{
+    return getenv("CIO_TEST_KERNEL_TLS") != NULL;
+}
+
 cio_tls_context *server_context(const cio_tls_options *options)
 {
     cio_tls_context *context;
     cio_tls_options all = options ? *options : (cio_tls_options){0};
+    all.kernel |= test_kernel_tls();
     if (!all.certificate.file && !all.certificate.data)
         use_pem(&all, test_server());
     int rc = cio_tls_server_context(&context, &all);
@@ -147,6 +154,7 @@ cio_tls_context *client_context(const cio_tls_options *options)
 {
     cio_tls_context *context;
     cio_tls_options all = options ? *options : (cio_tls_options){0};
+    all.kernel |= test_kernel_tls();
     all.ca_data = test_authority()->certificate;
     all.ca_size = strlen(test_authority()->certificate);
     int rc = cio_tls_client_context(&context, &all);

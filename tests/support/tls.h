@@ -33,6 +33,9 @@ const struct pem *test_client(void);
 
 void use_pem(cio_tls_options *options, const struct pem *pem);
 
+/* Whether $CIO_TEST_KERNEL_TLS says that all connections use kernel TLS: tools/ktls.sh. */
+bool test_kernel_tls(void);
+
 /* Contexts of those, and of the options' other members. The client trusts the authority. */
 cio_tls_context *server_context(const cio_tls_options *options);
 cio_tls_context *client_context(const cio_tls_options *options);
