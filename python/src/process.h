@@ -9,7 +9,7 @@
 
 #define PY__PROCESS_PIPES 3
 
-/* Between the transport of a pipe and that of the process: the protocol of one, made of the other. */
+/* Between the transport of a pipe and that of the process: the protocol of the first. */
 struct py__process_pipe {
     PyObject_HEAD struct py__process *process; /* NULL after connection_lost() */
     PyObject *transport;                       /* NULL before connection_made() */

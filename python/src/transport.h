@@ -219,7 +219,7 @@ int py__transport_log(struct py__transport *self, const char *format);
 
 /* ---- water marks ---- */
 
-/* Queues it until the descriptor is ready to write; all but its first `skip`. Takes the reference. */
+/* Queues all but its first `skip` bytes until the descriptor takes them. Takes the reference. */
 int py__transport_queue(struct py__transport *self, PyObject *bytes, size_t skip);
 
 void py__transport_set_limits(struct py__transport *self);

@@ -336,7 +336,7 @@ async def children_that_cannot_begin(loop):
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
 def test_leaves_nothing(operation, loop):
     spawns = operation.__name__.startswith("children")
-    rounds = 10 if spawns else ROUNDS
+    rounds = 20 if spawns else ROUNDS
     growth = Growth(lambda: loop.run_until_complete(operation(loop)), rounds, warm=50 if spawns else 20, parts=PARTS)
     # Popen alone fills the interpreter's caches with a block each time, for the first thousand times.
     slack = 3 * rounds if spawns else rounds // 2
