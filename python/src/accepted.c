@@ -120,50 +120,6 @@ static PyObject *make_socket_transport(PyObject *loop, PyObject *const *argument
     return make_stream(py__loop(loop), values[0], values[1], values[2], values[3], values[4]);
 }
 
-/* ---- _make_ssl_transport() ---- */
-
-enum { RAW, PROTOCOL, CONTEXT, WAITER, SERVER_SIDE, HOSTNAME, EXTRA, SERVER, HAND, SHUT, N_SECURE };
-
-/* asyncio's own protocol, between the socket's transport and the program's protocol. */
-static PyObject *make_ssl_protocol(PyObject *loop, PyObject *const *values)
-{
-    PyObject *type = py__import("asyncio.sslproto", "SSLProtocol");
-    PyObject *arguments = PyTuple_Pack(6, loop, values[PROTOCOL], values[CONTEXT], values[WAITER],
-                                       values[SERVER_SIDE], values[HOSTNAME]);
-    PyObject *keywords = Py_BuildValue("{s:O,s:O}", "ssl_handshake_timeout", values[HAND],
-                                       "ssl_shutdown_timeout", values[SHUT]);
-    PyObject *protocol = type && arguments && keywords ? PyObject_Call(type, arguments, keywords)
-                                                       : NULL;
-    Py_XDECREF(keywords);
-    Py_XDECREF(arguments);
-    Py_XDECREF(type);
-    return protocol;
-}
-
-static PyObject *make_ssl_transport(PyObject *loop, PyObject *const *arguments, Py_ssize_t n,
-                                    PyObject *keywords)
-{
-    static const struct py__signature signature = {
-        "_make_ssl_transport",
-        3,
-        4,
-        N_SECURE,
-        {"rawsock", "protocol", "sslcontext", "waiter", "server_side", "server_hostname", "extra",
-         "server", "ssl_handshake_timeout", "ssl_shutdown_timeout"}};
-    PyObject *values[N_SECURE] = {NULL,    NULL,    NULL,    Py_None, Py_False,
-                                  Py_None, Py_None, Py_None, Py_None, Py_None};
-    if (py__take_arguments(&signature, arguments, n, keywords, values) < 0)
-        return NULL;
-    PyObject *protocol = make_ssl_protocol(loop, values);
-    PyObject *below = protocol ? make_stream(py__loop(loop), values[RAW], protocol, NULL,
-                                             values[EXTRA], values[SERVER])
-                               : NULL;
-    PyObject *transport = below ? PyObject_GetAttrString(protocol, "_app_transport") : NULL;
-    Py_XDECREF(below);
-    Py_XDECREF(protocol);
-    return transport;
-}
-
 #define FUNCTION(f) (PyCFunction)(void (*)(void))(f), METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef py__loop_accepted_methods[] = {
@@ -172,6 +128,5 @@ PyMethodDef py__loop_accepted_methods[] = {
                "ssl_handshake_timeout=None, ssl_shutdown_timeout=None)\n--\n\n"
                "A transport for a connection that was accepted elsewhere.")},
     {"_make_socket_transport", FUNCTION(make_socket_transport), NULL},
-    {"_make_ssl_transport", FUNCTION(make_ssl_transport), NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -67,6 +67,7 @@ extern PyMethodDef py__loop_unix_methods[];
 extern PyMethodDef py__loop_sendfile_methods[];
 extern PyMethodDef py__loop_pipe_methods[];
 extern PyMethodDef py__loop_process_methods[];
+extern PyMethodDef py__loop_tls_methods[];
 
 static inline struct py__loop *py__loop(PyObject *self)
 {

@@ -8,6 +8,7 @@
 #include "process.h"
 #include "server.h"
 #include "stream.h"
+#include "tls.h"
 
 static PyObject *import(const char *module, const char *name)
 {
@@ -147,7 +148,7 @@ static int add_loop_methods(PyTypeObject *type)
         py__loop_executor_methods, py__loop_sock_methods,    py__loop_name_methods,
         py__loop_signal_methods,   py__loop_connect_methods, py__loop_serve_methods,
         py__loop_accepted_methods, py__loop_unix_methods,    py__loop_sendfile_methods,
-        py__loop_pipe_methods,     py__loop_process_methods,
+        py__loop_pipe_methods,     py__loop_process_methods, py__loop_tls_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)
@@ -196,8 +197,7 @@ static int add_pipe_methods(const struct py__module *py)
 /* What is Python in asyncio, rarely called and works on any loop, is asyncio's own. */
 static int borrow_methods(struct py__module *py)
 {
-    static const char *const names[] = {"sendfile", "_sendfile_fallback", "start_tls",
-                                        "_log_subprocess"};
+    static const char *const names[] = {"sendfile", "_sendfile_fallback", "_log_subprocess"};
     PyObject *base = import("asyncio.base_events", "BaseEventLoop");
     int rc = base ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
@@ -211,17 +211,31 @@ static int borrow_methods(struct py__module *py)
 }
 
 /* By these asyncio knows what a transport can do. */
-static int mark_stream(struct py__module *py)
+static int mark(PyTypeObject *type, const char *sendfile_mode)
 {
-    PyObject *mode = import("asyncio.constants", "_SendfileMode");
-    PyObject *native = mode ? PyObject_GetAttrString(mode, "TRY_NATIVE") : NULL;
-    PyObject *stream = (PyObject *)py->stream_type;
-    int rc = native && PyObject_SetAttrString(stream, "_sendfile_compatible", native) == 0
-                 ? PyObject_SetAttrString(stream, "_start_tls_compatible", Py_True)
+    PyObject *modes = import("asyncio.constants", "_SendfileMode");
+    PyObject *mode = modes ? PyObject_GetAttrString(modes, sendfile_mode) : NULL;
+    PyObject *object = (PyObject *)type;
+    int rc = mode && PyObject_SetAttrString(object, "_sendfile_compatible", mode) == 0
+                 ? PyObject_SetAttrString(object, "_start_tls_compatible", Py_True)
                  : -1;
-    Py_XDECREF(native);
     Py_XDECREF(mode);
+    Py_XDECREF(modes);
     return rc;
+}
+
+/* Layers are protocols, and TLS is one. */
+static int make_tls_types(PyObject *module, struct py__module *py)
+{
+    py->layer_type = py->tls_type = py__make_type(module, &py__tls_spec, py->std.Protocol);
+    Py_XINCREF(py->tls_type);
+    py->tls_transport_type = py__make_type(module, &py__tls_transport_spec,
+                                           py->std.FlowControlMixin);
+    return py->tls_type && py->tls_transport_type &&
+                   add_methods(py->tls_transport_type, py__tls_transport_methods) == 0 &&
+                   add_fields(py->tls_transport_type, py__tls_fields) == 0
+               ? mark(py->tls_transport_type, "FALLBACK")
+               : -1;
 }
 
 static int make_types(PyObject *module, struct py__module *py)
@@ -247,14 +261,18 @@ static int make_types(PyObject *module, struct py__module *py)
                                      "An event loop for asyncio's programs.");
     py->server_type = make_class("Server", py->server_half, py->std.AbstractServer,
                                  "What create_server() returns.");
-    return py->event_loop_type && py->server_type && borrow_methods(py) == 0 ? mark_stream(py) : -1;
+    return py->event_loop_type && py->server_type && borrow_methods(py) == 0 &&
+                   make_tls_types(module, py) == 0
+               ? mark(py->stream_type, "TRY_NATIVE")
+               : -1;
 }
 
 static int fill_module(PyObject *module, struct py__module *py)
 {
-    PyTypeObject *types[] = {py->read_pipe_type,    py->write_pipe_type, py->process_type,
-                             py->process_pipe_type, py->event_loop_type, py->handle_type,
-                             py->timer_handle_type, py->stream_type,     py->server_type};
+    PyTypeObject *types[] = {py->read_pipe_type,    py->write_pipe_type,   py->process_type,
+                             py->process_pipe_type, py->event_loop_type,   py->handle_type,
+                             py->timer_handle_type, py->stream_type,       py->server_type,
+                             py->tls_type,          py->tls_transport_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0)
             return -1;
@@ -297,7 +315,9 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->server_type);
     Py_VISIT(py->server_half);
     Py_VISIT(py->layer_type);
-    return 0;
+    Py_VISIT(py->tls_type);
+    Py_VISIT(py->tls_transport_type);
+    return py__ssl_traverse(py->ssl, visit, arg);
 }
 
 static int clear_module(PyObject *module)
@@ -322,6 +342,9 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->server_type);
     Py_CLEAR(py->server_half);
     Py_CLEAR(py->layer_type);
+    Py_CLEAR(py->tls_type);
+    Py_CLEAR(py->tls_transport_type);
+    py__ssl_clear(py->ssl);
     Py_CLEAR(py->context_keyword);
     Py_CLEAR(py->loop_keyword);
     return 0;
@@ -329,7 +352,10 @@ static int clear_module(PyObject *module)
 
 static void free_module(void *module)
 {
+    struct py__module *py = PyModule_GetState(module);
     clear_module(module);
+    py__ssl_free(py->ssl); /* not before: connections point to it */
+    py->ssl = NULL;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -144,6 +144,7 @@
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
     X(FlowControlMixin, "asyncio.transports", "_FlowControlMixin")                                 \
+    X(Protocol, "asyncio", "Protocol")                                                             \
     X(SubprocessTransport, "asyncio", "SubprocessTransport")                                       \
     X(ReadTransport, "asyncio", "ReadTransport")                                                   \
     X(TransportSocket, "asyncio.trsock", "TransportSocket")                                        \
@@ -153,6 +154,7 @@
 #define PY__HANDLES_KEPT 1000 /* of each type, to be used again */
 
 struct py__handle;
+struct py__ssl;
 
 /* A list of dead handles, linked through their first field after the header. */
 struct py__spare {
@@ -184,11 +186,14 @@ struct py__module {
     PyTypeObject *process_pipe_type;
     PyTypeObject *server_half; /* the C half of cio.Server */
     PyTypeObject *server_type;
-    PyTypeObject *layer_type; /* of protocols in C: see transport.h; NULL: there are none yet */
+    PyTypeObject *layer_type; /* of protocols in C: see transport.h */
+    PyTypeObject *tls_type, *tls_transport_type;
 
     PyObject *context_keyword; /* ("context",): what the standard library's tasks call with */
     PyObject *loop_keyword;    /* ("loop",) */
     bool source_takes_debug;   /* _format_callback_source() has a parameter debug */
+
+    struct py__ssl *ssl; /* of the module ssl; NULL: not needed yet */
 
     struct py__spare handles, timer_handles;
 };

@@ -4,41 +4,6 @@
 #include "errors.h"
 #include "stream.h"
 
-static int look_up(struct py__stream *self, struct py__method *method, PyObject *name)
-{
-    PyObject *found = PyObject_GetAttr(self->base.protocol, name);
-    if (!found)
-        return -1;
-    if (PyMethod_Check(found)) {
-        method->function = Py_NewRef(PyMethod_GET_FUNCTION(found));
-        method->self = Py_NewRef(PyMethod_GET_SELF(found));
-        Py_DECREF(found);
-    } else {
-        method->function = found;
-    }
-    return 0;
-}
-
-/* It is kept as long as the protocol: what the program puts in its place later is not seen. */
-static inline PyObject *call(struct py__stream *self, struct py__method *method, PyObject *name,
-                             PyObject *argument)
-{
-    if (unlikely(!method->function) && look_up(self, method, name) < 0)
-        return NULL;
-    PyObject *function = Py_NewRef(method->function);
-    PyObject *stack[] = {NULL, method->self, argument};
-    PyObject *result;
-    if (likely(method->self != NULL)) {
-        Py_INCREF(stack[1]);
-        result = PyObject_Vectorcall(function, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_DECREF(stack[1]);
-    } else {
-        result = PyObject_Vectorcall(function, stack + 2, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    }
-    Py_DECREF(function);
-    return result;
-}
-
 static ssize_t receive(struct py__transport *self, void *data, size_t size)
 {
     struct cio__os *os = self->loop->loop->os;
@@ -100,7 +65,8 @@ char *py__read_buffer(struct py__loop *loop)
 static void give_data(struct py__stream *self, PyObject *data)
 {
     struct py__transport *base = &self->base;
-    PyObject *result = data ? call(self, &self->received, base->loop->py->names.data_received, data)
+    PyObject *result = data ? py__method_call(&self->received, base->protocol,
+                                              base->loop->py->names.data_received, data)
                             : NULL;
     Py_XDECREF(data);
     if (likely(result != NULL))
@@ -144,7 +110,7 @@ static void read_data(struct py__stream *self)
     }
     if (base->layer) {
         if (base->layer->ops->data_received(base->layer, buffer, (size_t)n) < 0)
-            py__transport_fail(base, "Fatal error: protocol.data_received() call failed.");
+            py__transport_fail(base, "Fatal error: protocol.buffer_updated() call failed.");
         return;
     }
     self->large = (size_t)n >= PY__READ_LARGE;
@@ -157,7 +123,9 @@ static int get_buffer(struct py__stream *self, Py_buffer *view)
 {
     const struct py__module *py = self->base.loop->py;
     PyObject *hint = PyLong_FromLong(-1);
-    PyObject *buffer = hint ? call(self, &self->get_buffer, py->names.get_buffer, hint) : NULL;
+    PyObject *buffer = hint ? py__method_call(&self->get_buffer, self->base.protocol,
+                                              py->names.get_buffer, hint)
+                            : NULL;
     Py_XDECREF(hint);
     Py_ssize_t size = buffer ? PyObject_Size(buffer) : -1;
     if (size == 0)
@@ -187,7 +155,9 @@ static void read_into_buffer(struct py__stream *self)
         return;
     }
     PyObject *count = PyLong_FromSsize_t(n);
-    PyObject *result = count ? call(self, &self->received, py->names.buffer_updated, count) : NULL;
+    PyObject *result = count ? py__method_call(&self->received, self->base.protocol,
+                                               py->names.buffer_updated, count)
+                             : NULL;
     Py_XDECREF(count);
     if (likely(result != NULL))
         Py_DECREF(result);
