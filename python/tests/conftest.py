@@ -57,5 +57,7 @@ class Growth:
     @staticmethod
     def measure():
         gc.collect()
+        # The types' cache of attributes holds names that C code has made for one look-up.
+        getattr(sys, "_clear_internal_caches", sys._clear_type_cache)()
         references = getattr(sys, "gettotalrefcount", lambda: 0)()
         return len(gc.get_objects()), sys.getallocatedblocks(), references, resident(), open_descriptors()

@@ -240,3 +240,26 @@ def test_leaving_from_inside_of_the_loop():
     program = "import cio, sys\nloop = cio.EventLoop()\nloop.call_soon(sys.exit, 5)\nloop.call_soon(print, 1)\nloop.run_forever()\n"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert process.returncode == 5, process.stderr
+
+
+def test_a_connection_over_tls_that_nobody_holds(loop):
+    """Both its halves hold each other, the program's protocol holds its transport, and nothing else does."""
+    from test_leaks import tls_pair
+
+    async def main():
+        server, transport, protocol, theirs = await tls_pair(loop)
+        transport._ssl_protocol._transport.pause_reading()
+        shown = gc.get_referents(transport._ssl_protocol)
+        for each in transport, protocol, loop, transport.get_extra_info("ssl_object"), transport.get_extra_info("sslcontext"):
+            assert any(each is other for other in shown)
+        assert any(each is transport._ssl_protocol for each in gc.get_referents(transport))
+        references = [weakref.ref(each) for each in (transport, protocol, transport._ssl_protocol)]
+        transport.thing = protocol
+        with pytest.warns(ResourceWarning, match="unclosed transport"):
+            del transport, protocol, each, shown
+            gc.collect()
+        assert [each() for each in references] == [None] * 3
+        await theirs.lost
+        server.close()
+
+    loop.run_until_complete(main())

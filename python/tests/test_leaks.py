@@ -2,9 +2,13 @@
 build of Python), pages and descriptors.
 """
 import asyncio
+import functools
 import os
 import signal
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -252,14 +256,113 @@ async def refused_connections(loop):
 
 @operation
 async def unix_connections(loop):
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         server = await loop.create_unix_server(asyncio.Protocol, folder + "/s")
         transport, _ = await loop.create_unix_connection(asyncio.Protocol, folder + "/s")
         transport.close()
         await asyncio.sleep(0.001)
         server.close()
+
+
+@functools.cache
+def certificates():
+    """Contexts of both sides."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-keyout", f"{folder}/key", "-out", f"{folder}/certificate"], check=True,
+                       stderr=subprocess.DEVNULL)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(f"{folder}/certificate", f"{folder}/key")
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    return server, client
+
+
+class Ends(asyncio.Protocol):
+    """One that answers, and tells of its end."""
+
+    def __init__(self):
+        self.lost = asyncio.get_running_loop().create_future()
+        self.came = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+        if not self.came.done():
+            self.came.set_result(None)
+
+    def connection_lost(self, error):
+        self.lost.set_result(None)
+
+
+async def tls_pair(loop, **options):
+    serving, asking = certificates()
+    made = []
+    server = await loop.create_server(lambda: made.append(Ends()) or made[-1], "127.0.0.1", 0, ssl=serving)
+    transport, protocol = await loop.create_connection(Ends, *server.sockets[0].getsockname(), ssl=asking, server_hostname="x", **options)
+    transport.write(b"x" * 100)
+    await protocol.came
+    return server, transport, protocol, made[0]
+
+
+@operation
+async def tls_connections(loop):
+    server, transport, protocol, theirs = await tls_pair(loop)
+    transport.get_extra_info("ssl_object").version()
+    transport.close()
+    await protocol.lost
+    await theirs.lost
+    server.close()
+
+
+@operation
+async def tls_connections_aborted(loop):
+    server, transport, protocol, theirs = await tls_pair(loop)
+    transport.write(bytes(10_000_000))
+    transport.abort()
+    await protocol.lost
+    await theirs.lost
+    server.close()
+
+
+@operation
+async def tls_handshakes_that_fail(loop):
+    one, two = socket.socketpair()
+    two.sendall(b"this is not TLS" * 10)
+    with pytest.raises(ssl.SSLError):
+        await loop.create_connection(Ends, sock=one, ssl=certificates()[1], server_hostname="x")
+    two.close()
+
+
+@operation
+async def tls_handshakes_canceled(loop):
+    one, two = socket.socketpair()
+    task = loop.create_task(loop.create_connection(Ends, sock=one, ssl=certificates()[1], server_hostname="x"))
+    for _ in range(4):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    two.close()
+    await asyncio.sleep(0)
+
+
+@operation
+async def tls_started_later(loop):
+    serving, asking = certificates()
+    one, two = socket.socketpair()
+    first, protocol = await loop.create_connection(Ends, sock=one)
+    second, theirs = await loop.create_connection(Ends, sock=two)
+    for _ in range(2):
+        first, second = await asyncio.gather(loop.start_tls(first, protocol, serving, server_side=True),
+                                             loop.start_tls(second, theirs, asking, server_hostname="x"))
+    first.write(b"x")
+    await theirs.came
+    second.close()
+    await protocol.lost
+    await theirs.lost
 
 
 @operation
@@ -336,7 +439,7 @@ async def children_that_cannot_begin(loop):
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
 def test_leaves_nothing(operation, loop):
     spawns = operation.__name__.startswith("children")
-    rounds = 20 if spawns else ROUNDS
+    rounds = 20 if spawns else 30 if operation.__name__.startswith("tls") else ROUNDS
     growth = Growth(lambda: loop.run_until_complete(operation(loop)), rounds, warm=50 if spawns else 20, parts=PARTS)
     # Popen alone fills the interpreter's caches with a block each time, for the first thousand times.
     slack = 3 * rounds if spawns else rounds // 2
