@@ -328,27 +328,32 @@ def tcp_buffered(loop, n, size):
     return run(loop, work)
 
 
+async def stream_echo(reader, writer):
+    while data := await reader.read(1 << 18):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def stream_ping(n, size, server, reader, writer):
+    message = bytes(size)
+    began = clock()
+    for _ in range(n):
+        writer.write(message)
+        await reader.readexactly(size)
+    took = clock() - began
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    return took
+
+
 @sized(SIZES, 4000)
 def tcp_streams(loop, n, size):
-    async def serve(reader, writer):
-        while data := await reader.read(1 << 18):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
     async def work():
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1 << 18)
-        message = bytes(size)
-        began = clock()
-        for _ in range(n):
-            writer.write(message)
-            await reader.readexactly(size)
-        took = clock() - began
-        writer.close()
-        await writer.wait_closed()
-        server.close()
-        return took
+        server = await asyncio.start_server(stream_echo, "127.0.0.1", 0)
+        streams = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1 << 18)
+        return await stream_ping(n, size, server, *streams)
 
     return run(loop, work)
 
@@ -503,7 +508,7 @@ def contexts(folder):
     return server, client
 
 
-@sized((1024, 102400), 3000)
+@sized((1024, 16384, 102400), 3000)
 def tls_protocol(loop, n, size):
     async def work():
         with tempfile.TemporaryDirectory() as folder:
@@ -514,6 +519,19 @@ def tls_protocol(loop, n, size):
         took = await ping(loop, n, connection)
         server.close()
         return took
+
+    return run(loop, work)
+
+
+@sized((1024, 16384), 3000)
+def tls_streams(loop, n, size):
+    async def work():
+        with tempfile.TemporaryDirectory() as folder:
+            serving, asking = contexts(folder)
+        server = await asyncio.start_server(stream_echo, "127.0.0.1", 0, ssl=serving)
+        address = server.sockets[0].getsockname()
+        streams = await asyncio.open_connection(*address, limit=1 << 18, ssl=asking, server_hostname="")
+        return await stream_ping(n, size, server, *streams)
 
     return run(loop, work)
 
