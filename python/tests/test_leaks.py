@@ -3,6 +3,7 @@ build of Python), pages and descriptors.
 """
 import asyncio
 import functools
+import logging
 import os
 import signal
 import socket
@@ -95,13 +96,14 @@ async def callbacks_that_fail(loop):
 
 @operation
 async def handlers_that_fail(loop):
-    import logging
-
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("asyncio")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     loop.set_exception_handler(fails)
     loop.call_soon(fails)
     await asyncio.sleep(0)
     loop.set_exception_handler(None)
+    logger.setLevel(level)
 
 
 @operation
