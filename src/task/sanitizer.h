@@ -63,6 +63,16 @@ static inline void cio__shadow_switch_fiber(struct cio__shadow *from, struct cio
     __tsan_switch_to_fiber(to->fiber, 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
+
+/* It is the current one meanwhile, so what came would be lost with it. */
+static inline void cio__shadow_destroy_fiber(struct cio__shadow *self)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    __tsan_destroy_fiber(self->fiber);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
 #endif
 
 /* Just before a switch away from `from`, which will never be returned to if it is dying. */
@@ -108,7 +118,7 @@ static inline void cio__shadow_end(struct cio__shadow *self)
 {
     (void)self;
 #ifdef CIO__TSAN
-    __tsan_destroy_fiber(self->fiber);
+    cio__shadow_destroy_fiber(self);
 #endif
 }
 
