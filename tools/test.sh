@@ -5,7 +5,9 @@
 #     tools/test.sh dev asan     only these
 #     tools/test.sh ktls         only when it is named: TLS by an emulated kernel, some minutes
 #
-# Logs stay in build/logs.
+# Logs stay in build/logs. A stage that takes long says every minute how far it is; one that hangs is
+# ended after STAGE_SECONDS and has failed. A test that fails is run once more, alone, which tells
+# whether it needs company to fail; it has failed all the same.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -17,6 +19,8 @@ VALGRIND_EXCLUDE=${VALGRIND_EXCLUDE:-'^(torture|differential|examples|install)$'
 # The emulator cannot start the programs that tests of the examples run.
 AARCH64_EXCLUDE=${AARCH64_EXCLUDE:-'^(torture|course|heartbeat|examples.*|example_.*|http_files.*|link_check|tls_http)$'}
 FUZZ_SECONDS=${FUZZ_SECONDS:-60} # for all targets together
+STAGE_SECONDS=${STAGE_SECONDS:-5400} # (python: for each interpreter)
+AGAIN_MOST=10                        # failed tests of a stage that are run once more
 JOBS=${JOBS:-$(nproc)}
 LOGS=build/logs
 
@@ -40,10 +44,36 @@ leave_out() { # STAGE REASON
     printf '%-9s not run: %s\n' "$1" "$2"
 }
 
+# Runs a command into a log for as long as the stage may still take. Its last lines tell how far it is.
+running=''
+within() { # STAGE LOG COMMAND...
+    local stage=$1 log=$2 left=$((stage_began + limit - SECONDS)) status teller
+    shift 2
+    while sleep 60 >/dev/null; do
+        printf '%-9s ... %4d s: %s\n' "$stage" $((SECONDS - stage_began)) "$(tail -n 1 "$log" | sed 's,^ *,,' | cut -c -90)"
+    done &
+    teller=$!
+    timeout -k 20 $((left > 1 ? left : 1)) "$@" >"$log" 2>&1 </dev/null &
+    running=$!
+    wait $running
+    status=$?
+    running=''
+    kill $teller
+    wait $teller 2>/dev/null
+    if [ $status = 124 ] || [ $status = 137 ]; then
+        echo "$stage: ENDED, for it took longer than $limit s (STAGE_SECONDS). It had come to:"
+        tail -n 5 "$log"
+    fi
+    return $status
+}
+
+# timeout(1) has a process group of its own, which ^C does not reach.
+trap 'kill $running 2>/dev/null; exit 130' INT TERM
+
 # Fails, and says why, if the preset does not build without a warning: that counts as one failure.
 build() { # STAGE PRESET
     local log=$LOGS/$1-build.log
-    if cmake --preset "$2" >"$log" 2>&1 && cmake --build --preset "$2" -j "$JOBS" >>"$log" 2>&1 &&
+    if within "$1" "$log" bash -c 'cmake --preset "$1" && cmake --build --preset "$1" -j "$2"' - "$2" "$JOBS" &&
         ! grep -q 'warning: ' "$log"; then
         return 0
     fi
@@ -57,7 +87,7 @@ run_ctest() { # STAGE PRESET [CTEST ARGUMENT...]
     local stage=$1 preset=$2 log=$LOGS/$1.log junit=$PWD/$LOGS/$1.xml
     shift 2
     rm -f "$junit"
-    "${wrapper[@]}" ctest --preset "$preset" -j 4 --no-label-summary --output-junit "$junit" "$@" >"$log" 2>&1
+    within "$stage" "$log" "${wrapper[@]}" ctest --preset "$preset" -j 4 --no-label-summary --output-junit "$junit" "$@"
     local status=$?
 
     local total failures ignored
@@ -67,12 +97,26 @@ run_ctest() { # STAGE PRESET [CTEST ARGUMENT...]
     if [ "$status" != 0 ]; then
         [ "$failures" != 0 ] || failures=1
         sed -E '/^ *[0-9]+\/[0-9]+ Test +#.* Passed/d; /^ *Start +[0-9]+:/d' "$log" | head -400
+        [ ! -e "$junit" ] || run_again "$stage" "$preset"
     elif [ "$total" = 0 ]; then
         failures=1
         echo "no tests were found"
     fi
     local good=$((total - failures - ignored))
     report "$stage" $((good < 0 ? 0 : good)) "$failures" "$ignored" "$log"
+}
+
+# The tests that failed just now, each alone. What comes of it is only told.
+run_again() { # STAGE PRESET
+    local name log=$LOGS/$1-again.log outcome
+    while read -r name; do
+        if within "$1" "$log" "${wrapper[@]}" ctest --preset "$2" -R "^${name//./\\.}\$"; then
+            outcome='passes when it is run again alone: it depends on load or chance'
+        else
+            outcome='fails when it is run again alone'
+        fi
+        echo "$1: $name $outcome"
+    done < <(sed 's/^[0-9]*://' "build/$2/Testing/Temporary/LastTestsFailed.log" | head -$AGAIN_MOST)
 }
 
 junit_count() { # ATTRIBUTE FILE
@@ -88,7 +132,7 @@ has() {
 check() { # STAGE COMMAND...  one check that passes or fails as a whole
     local stage=$1 log=$LOGS/$1.log
     shift
-    if "$@" >"$log" 2>&1; then
+    if within "$stage" "$log" "$@"; then
         report "$stage" 1 0 0 ""
     else
         head -200 "$log"
@@ -136,12 +180,13 @@ stage_fuzz() {
     has clang || { leave_out fuzz "clang is not installed"; return; }
     build fuzz fuzz || return
     local targets=(build/fuzz/tests/fuzz/fuzz_*[a-z]) good=0 bad=0 runs=0
+    limit=$((STAGE_SECONDS + FUZZ_SECONDS))
     local seconds=$(((FUZZ_SECONDS + ${#targets[@]} - 1) / ${#targets[@]}))
     for target in "${targets[@]}"; do
         local name=${target##*/fuzz_} log=$LOGS/${target##*/}.log
         mkdir -p "build/fuzz/corpus/$name"
-        if "$target" -max_total_time=$seconds -timeout=20 -print_final_stats=1 -artifact_prefix="$LOGS/fuzz-$name-" \
-            "build/fuzz/corpus/$name" "tests/fuzz/seeds/$name" >"$log" 2>&1; then
+        if within fuzz "$log" "$target" -max_total_time=$seconds -timeout=20 -print_final_stats=1 -artifact_prefix="$LOGS/fuzz-$name-" \
+            "build/fuzz/corpus/$name" "tests/fuzz/seeds/$name"; then
             good=$((good + 1))
         else
             bad=$((bad + 1))
@@ -168,7 +213,7 @@ stage_python() {
 
 run_python() { # VERB NAME NOTE
     local junit total failures ignored status good=0 bad=0 skips=0 log=$LOGS/python-$2.log
-    tools/python.sh "$1" "$interpreter" >"$log" 2>&1 </dev/null
+    within python "$log" tools/python.sh "$1" "$interpreter"
     status=$?
     for junit in "$LOGS/python-$2"-[a-z]*.xml; do
         case $junit in *-asan-*) [ "$1" = asan ] || continue ;; esac
@@ -216,7 +261,9 @@ stage_format() {
 # clang-tidy reads clang's command lines: gcc has options that it does not know.
 stage_tidy() {
     has clang-tidy || { leave_out tidy "clang-tidy is not installed"; return; }
-    check tidy run_tidy
+    export -f run_tidy
+    export JOBS
+    check tidy bash -c run_tidy
 }
 
 run_tidy() {
@@ -234,6 +281,7 @@ for stage in "${stages[@]}"; do
 done
 for stage in "${stages[@]}"; do
     stage_began=$SECONDS
+    limit=$STAGE_SECONDS
     wrapper=()
     "stage_$stage"
 done
