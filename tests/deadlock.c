@@ -18,15 +18,8 @@
 /* A program with threads that was given its loop is not judged; an exception handler was. */
 static bool has_threads_of_its_own(void) /* a sanitizer's, which may come later; an emulator's */
 {
-#if defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-    return true;
-#endif
-#endif
     struct stat tasks;
-    return stat("/proc/self/task", &tasks) < 0 || tasks.st_nlink > 3;
+    return test_is_tsan() || stat("/proc/self/task", &tasks) < 0 || tasks.st_nlink > 3;
 }
 
 struct report_of_deadlock {

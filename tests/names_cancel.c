@@ -13,17 +13,6 @@
 #include "task/task.h"
 #include "test.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define IS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define IS_TSAN 1
-#endif
-#endif
-#ifndef IS_TSAN
-#define IS_TSAN 0
-#endif
-
 /* A thread that nobody waits for may not have gone yet. */
 static int count_threads(void)
 {
@@ -39,7 +28,7 @@ static int count_threads(void)
 /* ThreadSanitizer has one of its own, which may come late. */
 static void await_threads(int n)
 {
-    while (resolver_count(&resolver.lists) > 0 || (!IS_TSAN && count_threads() > n))
+    while (resolver_count(&resolver.lists) > 0 || (!test_is_tsan() && count_threads() > n))
         usleep(1000);
 }
 
@@ -135,7 +124,7 @@ static int cancel_early(void *arg)
         cio_uncancel(cio_current_task());
     }
     assert_int_equal(resolver_count(&resolver.running) + resolver_count(&resolver.finished), 0);
-    assert_true(IS_TSAN || count_threads() == threads);
+    assert_true(test_is_tsan() || count_threads() == threads);
     return look_up("a.test");
 }
 
@@ -386,7 +375,7 @@ static int fork_meanwhile(void *arg)
 
 TEST(fork_while_a_lookup_runs)
 {
-    if (IS_TSAN)
+    if (test_is_tsan())
         test_skip("ThreadSanitizer allows no threads in a forked child");
     if (test_is_valgrind())
         test_skip("what the parent's other threads held is lost in a child");

@@ -37,17 +37,6 @@ static void expect_threads(int n)
         usleep(100);
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define IS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define IS_TSAN 1
-#endif
-#endif
-#ifndef IS_TSAN
-#define IS_TSAN 0
-#endif
-
 /* ---- threads are made as they are needed ---- */
 
 static int lazily(void *arg)
@@ -666,7 +655,7 @@ static int forks(void *arg)
 
 TEST(t56_a_forked_child_has_no_threads_and_starts_its_own)
 {
-    if (IS_TSAN)
+    if (test_is_tsan())
         test_skip("ThreadSanitizer allows no threads in a forked child");
     if (test_is_valgrind())
         test_skip("what the parent's other threads held is lost in a child");

@@ -66,25 +66,10 @@ void run_child(struct child *child, int (*fn)(void *arg), void *arg, void (*watc
     assert_int_equal(waitpid(pid, &child->status, 0), pid);
 }
 
-static bool catches_signals(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return true;
-#else
-    return false;
-#endif
-#else
-    return false;
-#endif
-}
-
 bool child_died_of(const struct child *child, int signal)
 {
     if (WIFSIGNALED(child->status))
         return WTERMSIG(child->status) == signal;
-    return catches_signals() && WIFEXITED(child->status) && WEXITSTATUS(child->status) != 0 &&
+    return test_is_sanitized() && WIFEXITED(child->status) && WEXITSTATUS(child->status) != 0 &&
            strstr(child->text, "Sanitizer") != NULL;
 }

@@ -34,18 +34,25 @@ void test_register(struct test *t)
     last_test = &t->next;
 }
 
-static bool is_sanitized(void)
+#ifndef __has_feature
+#define __has_feature(name) 0 /* gcc's way is a macro for each */
+#endif
+
+bool test_is_tsan(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
     return true;
 #else
     return false;
 #endif
+}
+
+bool test_is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+    return true;
 #else
-    return false;
+    return test_is_tsan();
 #endif
 }
 
@@ -61,7 +68,7 @@ bool test_is_valgrind(void)
 bool test_is_slow(void)
 {
     const char *slow = getenv("CIO_TEST_SLOW");
-    return is_sanitized() || (slow && strcmp(slow, "1") == 0);
+    return test_is_sanitized() || (slow && strcmp(slow, "1") == 0);
 }
 
 int test_scale(int n)

@@ -37,6 +37,12 @@ int test_scale(int n);
 /* True under a sanitizer, valgrind or qemu. */
 bool test_is_slow(void);
 
+/* True under ThreadSanitizer, which has a thread of its own and allows none in forked children. */
+bool test_is_tsan(void);
+
+/* True under AddressSanitizer or ThreadSanitizer, which catch the signals of crashes. */
+bool test_is_sanitized(void);
+
 /* True under valgrind, which keeps descriptors of its own above the limit. */
 bool test_is_valgrind(void);
 
