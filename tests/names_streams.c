@@ -6,6 +6,7 @@
 
 #include "blackhole.h"
 #include "journal.h"
+#include "memory.h"
 #include "protocols.h"
 #include "resolver.h"
 #include "test.h"
@@ -488,28 +489,6 @@ TEST(server_outside_a_task)
 
 /* ---- out of memory ---- */
 
-static struct {
-    int calls, fail_at, blocks; /* atomic: a thread that ends frees what it had */
-} memory;
-
-static void *count_realloc(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (__atomic_add_fetch(&memory.calls, 1, __ATOMIC_SEQ_CST) == memory.fail_at)
-        return NULL;
-    if (!ptr)
-        __atomic_add_fetch(&memory.blocks, 1, __ATOMIC_SEQ_CST);
-    return realloc(ptr, size);
-}
-
-static void count_free(void *ptr, void *arg)
-{
-    (void)arg;
-    if (ptr)
-        __atomic_sub_fetch(&memory.blocks, 1, __ATOMIC_SEQ_CST);
-    free(ptr);
-}
-
 static int dial_and_serve(void *arg)
 {
     cio_server *server;
@@ -527,31 +506,12 @@ static int dial_and_serve(void *arg)
     return rc < 0 ? rc : rc_server;
 }
 
-static void ignore_reports(cio_loop *loop, const cio_exception_context *context, void *arg)
-{
-    (void)loop, (void)context, (void)arg;
-}
-
 TEST(out_of_memory)
 {
-    static const cio_allocator allocator = {.realloc = count_realloc, .free = count_free};
     say_names();
     place_refuse("127.0.0.1");
     place_listen("127.0.0.2");
-    int fds = test_count_fds();
-    cio_set_allocator(&allocator);
-    bool failed = true;
-    for (int n = 1; failed; n++) {
-        memory.calls = 0;
-        memory.fail_at = n;
-        cio_run_options options = {.exception_handler = ignore_reports};
-        int rc = cio_run_with(&options, dial_and_serve, NULL);
-        failed = memory.calls >= n;
-        assert_true(rc == 0 || failed);
-        assert_int_equal(memory.blocks, 0);
-        assert_int_equal(resolver.lists, 0);
-        assert_int_equal(test_count_fds(), fds);
-    }
-    cio_set_allocator(NULL);
+    memory_torture(dial_and_serve);
+    assert_int_equal(resolver.lists, 0);
     places_close();
 }
