@@ -114,9 +114,7 @@ static int from_memory(void *arg)
     assert_int_equal(cio_sock_sendfile(fds[0], file, 0, 100, NULL), 100);
     assert_int_equal(cio_sock_sendfile(fds[0], file, 100, CIO_TO_END, NULL), sizeof data - 100);
     cio_sock_close(fds[0]);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, sizeof data);
-    cio_sock_close(fds[1]);
+    file_check_end(checking, &check, sizeof data);
     close(file);
     return 0;
 }
@@ -137,9 +135,7 @@ static int from_disk(void *arg)
     cio_task *checking = cio_create_task(file_check, &check);
     assert_int_equal(cio_sock_sendfile(fds[0], file, 0, BIG, NULL), BIG);
     cio_sock_close(fds[0]);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, BIG);
-    cio_sock_close(fds[1]);
+    file_check_end(checking, &check, BIG);
     close(file);
     return was_cold;
 }
@@ -237,9 +233,7 @@ static int flushed(void *arg)
     assert_int_equal(cio_await(flushing), 0);
     assert_int_equal(cio_await(sending), 0);
     assert_int_equal(cio_close(e.s), 0);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, BIG);
-    close(e.peer);
+    file_check_end(checking, &check, BIG);
     close(file);
     return 0;
 }
@@ -275,9 +269,7 @@ static int canceled_after(int turns)
     int64_t rest = BIG - (turns ? f.sent : 0);
     assert_int_equal(cio_sendfile(e.s, file, BIG - rest, CIO_TO_END), rest);
     assert_int_equal(cio_close(e.s), 0);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, BIG);
-    close(e.peer);
+    file_check_end(checking, &check, BIG);
     close(file);
     return 0;
 }
@@ -313,9 +305,7 @@ static int cancel_behind(void *arg)
     struct file_check check = {.fd = e.peer, .before = n};
     cio_task *checking = cio_create_task(file_check, &check);
     assert_int_equal(cio_close(e.s), 0);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, n);
-    close(e.peer);
+    file_check_end(checking, &check, n);
     close(file);
     return 0;
 }
@@ -550,9 +540,7 @@ static int cut(void *arg)
     assert_int_equal(cio_await(sending), 0);
     assert_int_equal(f.sent, 2000000);
     assert_int_equal(cio_close(e.s), 0);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, 2000000);
-    close(e.peer);
+    file_check_end(checking, &check, 2000000);
     close(file);
     return 0;
 }
@@ -579,9 +567,7 @@ static int blocking(int fds[2])
     cio_task *checking = cio_create_task(file_check, &check);
     assert_int_equal(cio_await(sending), BIG);
     cio_sock_close(fds[0]);
-    assert_int_equal(cio_await(checking), 0);
-    assert_int_equal(check.received, BIG);
-    cio_sock_close(fds[1]);
+    file_check_end(checking, &check, BIG);
     close(file);
     return 0;
 }

@@ -41,8 +41,7 @@ struct under_way {
 static void begin(struct under_way *u, int64_t count)
 {
     *u = (struct under_way){.r.quiet_data = true};
-    recorder_open(&u->r, &recording_protocol);
-    settle_io();
+    recorder_begin(&u->r);
     u->f = (struct file_to_transport){u->r.transport, file_make(BIG, 7), count, -1};
     u->check = (struct file_check){.fd = u->r.peer, .seed = 7};
     u->sending = cio_create_task(send_task, &u->f);
@@ -53,8 +52,7 @@ static void begin(struct under_way *u, int64_t count)
 
 static void end(struct under_way *u)
 {
-    recorder_wait(&u->r);
-    close(u->r.peer);
+    recorder_end(&u->r);
     close(u->f.file);
 }
 
@@ -179,15 +177,14 @@ static int wrong_callers(void *arg)
     struct recorder r = {0};
     (void)arg;
     int file = file_make(10, 7);
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_sendfile(r.transport, file, -1, 1, NULL), -EINVAL);
     assert_int_equal(cio_transport_sendfile(r.transport, -1, 0, 1, NULL), -EBADF);
     assert_int_equal(cio_transport_sendfile(r.transport, file, 0, CIO_TO_END, NULL), 10);
     cio_transport_close(r.transport);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_int_equal(r.rc, 0);
-    close(r.peer);
+
     close(file);
     return 0;
 }

@@ -46,9 +46,8 @@ static int order(void *arg)
     say(&r, "late");
     settle_io();
     assert_int_equal(shutdown(r.peer, SHUT_WR), 0);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made data:early data:late eof lost");
-    close(r.peer);
     return 0;
 }
 
@@ -121,8 +120,7 @@ static int close_flushes(void *arg)
     size_t n = 0;
     (void)arg;
     net_fill(much, sizeof much, 1, 0);
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_write(r.transport, much, sizeof much), 0);
     assert_true(cio_transport_unsent(r.transport) > 0);
     assert_int_equal(cio_transport_close(r.transport), 0);
@@ -134,9 +132,8 @@ static int close_flushes(void *arg)
     }
     assert_int_equal(n, sizeof much);
     net_check(got, n, 1, 0);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made pause resume lost");
-    close(r.peer);
     return 0;
 }
 
@@ -149,8 +146,7 @@ static int abort_drops(void *arg)
 {
     struct recorder r = {0};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_write(r.transport, much, sizeof much), 0);
     assert_int_equal(cio_transport_abort(r.transport), 0);
     assert_int_equal(cio_transport_abort(r.transport), 0);
@@ -173,16 +169,14 @@ static int abort_after_close(void *arg)
 {
     struct recorder r = {0};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_write(r.transport, much, sizeof much), 0);
     assert_int_equal(cio_transport_close(r.transport), 0);
     settle_io();
     assert_false(r.lost);
     assert_int_equal(cio_transport_abort(r.transport), 0);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made pause lost");
-    close(r.peer);
     return 0;
 }
 
@@ -205,9 +199,8 @@ static int half_open(void *arg)
     assert_int_equal(cio_transport_write(r.transport, "still here", 10), 0);
     expect(&r, "still here");
     assert_int_equal(cio_transport_close(r.transport), 0);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made eof lost");
-    close(r.peer);
     return 0;
 }
 
@@ -241,8 +234,7 @@ static int broken_pipe(void *arg)
 {
     struct recorder r = {.keep_open = 1};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_pause_reading(r.transport), 0);
     close(r.peer);
     int rc = cio_transport_write(r.transport, "x", 1);
@@ -265,9 +257,8 @@ static int failing_callback(void *arg)
     struct recorder r = {.data_rc = -EBADMSG};
     recorder_open(&r, arg);
     say(&r, "nonsense");
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made data:nonsense lost:EBADMSG");
-    close(r.peer);
     return 0;
 }
 
@@ -331,9 +322,8 @@ static int no_buffer(void *arg)
     (void)arg;
     recorder_open(&r, &recording_buffered_protocol);
     say(&r, "x");
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made lost:EINVAL");
-    close(r.peer);
     return 0;
 }
 
@@ -425,8 +415,7 @@ static int pause_between_event_and_call(void *arg)
 {
     struct recorder r = {0};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     say(&r, "x");
     cio_time(NULL);
     cio_wait_readable(cio_transport_fd(r.transport)); /* the event has come; we run first or last */
@@ -437,8 +426,7 @@ static int pause_between_event_and_call(void *arg)
     cio_transport_resume_reading(r.transport);
     recorder_wait_for(&r, 1);
     cio_transport_abort(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
     return 0;
 }
 
@@ -468,8 +456,7 @@ static int watched(void *arg)
     assert_int_equal(cio_add_writer(loop, fd, &handle, never, NULL), CIO_ESTATE);
     assert_int_equal(cio_open_transport(NULL, fd, &recording_protocol, &other), CIO_ESTATE);
     cio_transport_close(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
 
     net_pair(fds, SOCK_STREAM);
     assert_int_equal(cio_add_reader(loop, fds[0], &handle, never, NULL), 0);
@@ -521,8 +508,7 @@ TEST(t73_names_also_after_the_peer_is_gone)
 static int leave_open(void *arg)
 {
     struct recorder *r = arg;
-    recorder_open(r, &recording_protocol);
-    settle_io();
+    recorder_begin(r);
     return 0;
 }
 

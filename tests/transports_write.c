@@ -21,8 +21,7 @@ static int write_now(void *arg)
     char data[100];
     struct iovec pieces[] = {{"ab", 2}, {NULL, 0}, {"cde", 3}};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     assert_int_equal(cio_transport_write(r.transport, "hello", 5), 0);
     assert_int_equal(recv(r.peer, data, sizeof data, MSG_DONTWAIT), 5); /* before any turn */
     assert_int_equal(cio_transport_write(r.transport, "", 0), 0);
@@ -32,8 +31,7 @@ static int write_now(void *arg)
     assert_int_equal(cio_transport_unsent(r.transport), 0);
     assert_string_equal(noted(), "made");
     cio_transport_close(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
     return 0;
 }
 
@@ -96,8 +94,7 @@ static int water(void *arg)
     assert_string_equal(noted(), "pause resume");
     assert_true(cio_transport_unsent(r.transport) <= 9000);
     cio_transport_abort(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
     return 0;
 }
 
@@ -136,8 +133,7 @@ static int marks(void *arg)
     assert_int_equal(cio_transport_set_water(r.transport, 0, 0), 0);
     assert_string_equal(noted(), "pause"); /* lowered below what is queued */
     cio_transport_abort(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
     return 0;
 }
 
@@ -160,8 +156,7 @@ static int write_in_resume(void *arg)
 {
     struct recorder r = {.on_resume = write_more};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     fill_socket(&r);
     cio_transport_write(r.transport, zeros, 100000);
     static char data[65536];
@@ -169,9 +164,8 @@ static int write_in_resume(void *arg)
     while ((n = cio_sock_recv(r.peer, data, sizeof data)) > 0)
         continue;
     assert_int_equal(n, 0);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made pause resume pause resume pause resume pause resume lost");
-    close(r.peer);
     return 0;
 }
 
@@ -189,13 +183,11 @@ static int abort_in_pause(void *arg)
 {
     struct recorder r = {.on_pause = abort_it};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     for (int i = 0; i < 1000 && !cio_transport_is_closing(r.transport); i++)
         cio_transport_write(r.transport, zeros, sizeof zeros);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made pause lost");
-    close(r.peer);
     return 0;
 }
 
@@ -208,16 +200,14 @@ static int abort_in_resume(void *arg)
 {
     struct recorder r = {.on_resume = abort_it};
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     fill_socket(&r);
     cio_transport_write(r.transport, zeros, 100000);
     static char data[65536];
     while (cio_sock_recv(r.peer, data, sizeof data) > 0)
         continue;
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made pause resume lost");
-    close(r.peer);
     return 0;
 }
 
@@ -232,8 +222,7 @@ static int ends(void *arg)
     static char data[65536];
     bool queued = arg != NULL;
     size_t n = 0;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     if (queued) {
         fill_socket(&r);
         cio_transport_write(r.transport, zeros, 30000);
@@ -248,9 +237,8 @@ static int ends(void *arg)
     recorder_wait_for(&r, 4);
     cio_transport_close(r.transport);
     assert_int_equal(cio_transport_write_eof(r.transport), CIO_ESHUTDOWN);
-    recorder_wait(&r);
+    recorder_end(&r);
     assert_string_equal(noted(), "made data:back lost");
-    close(r.peer);
     return 0;
 }
 
@@ -313,16 +301,14 @@ static int never_reading(void *arg)
     static char block[1 << 20];
     int rc = 0;
     (void)arg;
-    recorder_open(&r, &recording_protocol);
-    settle_io();
+    recorder_begin(&r);
     for (int i = 0; i < 100 && rc == 0; i++)
         rc = cio_transport_write(r.transport, block, sizeof block);
     assert_int_equal(rc, -ENOBUFS);
     assert_true(cio_transport_unsent(r.transport) < CIO_WRITE_QUEUE_MAX + 2 * sizeof block);
     assert_false(cio_transport_is_closing(r.transport));
     cio_transport_abort(r.transport);
-    recorder_wait(&r);
-    close(r.peer);
+    recorder_end(&r);
     return 0;
 }
 

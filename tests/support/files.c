@@ -59,3 +59,10 @@ int file_check(void *arg)
         }
     }
 }
+
+void file_check_end(cio_task *checking, const struct file_check *check, size_t received)
+{
+    assert_int_equal(cio_await(checking), 0);
+    assert_int_equal(check->received, received);
+    assert_int_equal(cio_sock_close(check->fd), 0);
+}

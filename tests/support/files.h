@@ -30,4 +30,7 @@ struct file_check {
 };
 int file_check(void *arg);
 
+/* Waits for such a task: so many bytes came, and all were right. Closes its socket. */
+void file_check_end(cio_task *checking, const struct file_check *check, size_t received);
+
 #endif

@@ -115,10 +115,22 @@ void recorder_open(struct recorder *r, const cio_protocol *protocol)
     assert_int_equal(cio_open_transport(&r->transport, fds[0], protocol, r), 0);
 }
 
+void recorder_begin(struct recorder *r)
+{
+    recorder_open(r, &recording_protocol);
+    settle_io();
+}
+
 void recorder_wait(const struct recorder *r)
 {
     while (!r->lost)
         assert_int_equal(cio_sleep(0.001), 0);
+}
+
+void recorder_end(const struct recorder *r)
+{
+    recorder_wait(r);
+    assert_int_equal(cio_sock_close(r->peer), 0);
 }
 
 void recorder_wait_for(const struct recorder *r, size_t received)

@@ -35,8 +35,14 @@ extern const cio_protocol recording_buffered_protocol; /* of 16 bytes a read */
 /* A transport over one end of a new pair; the other end is r->peer. */
 void recorder_open(struct recorder *r, const cio_protocol *protocol);
 
+/* The same with the recording protocol, and runs the loop until it is made. */
+void recorder_begin(struct recorder *r);
+
 /* Waits, in a task, until connection_lost was called. */
 void recorder_wait(const struct recorder *r);
+
+/* The same, and closes the other end. */
+void recorder_end(const struct recorder *r);
 
 /* Waits until so many bytes were received. */
 void recorder_wait_for(const struct recorder *r, size_t received);
