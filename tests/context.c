@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "memory.h"
 #include "test.h"
 
 static cio_context_var plain = CIO_CONTEXT_VAR_INIT("plain", "default");
@@ -505,14 +506,6 @@ TEST(t24_bad_input_is_an_error)
 
 /* ---- no memory ---- */
 
-static bool no_memory;
-
-static void *may_fail(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    return no_memory ? NULL : realloc(ptr, size);
-}
-
 static int without_memory(void *arg)
 {
     (void)arg;
@@ -522,19 +515,19 @@ static int without_memory(void *arg)
     set(&other, "b");
     assert_int_equal(cio_context_set(&plain, "set", &token), 0);
     cio_task *child = cio_create_task(look_and_set, "set"); /* shares the snapshot */
-    no_memory = true;
+    memory_lacks();
     assert_int_equal(cio_context_set(&plain, "no", NULL), -ENOMEM);
     assert_int_equal(cio_context_set(&owned, value, NULL), -ENOMEM);
     assert_int_equal(cio_context_reset(&plain, &token), -ENOMEM);
     assert_has(&plain, "set");
     assert_has(&owned, "nobody's");
-    no_memory = false;
+    memory_returns();
     assert_int_equal(cio_context_reset(&plain, &token), 0);
     assert_has(&plain, "a");
-    no_memory = true; /* what nobody shares is changed where it is */
+    memory_lacks(); /* what nobody shares is changed where it is */
     assert_int_equal(cio_context_set(&plain, "c", &token), 0);
     assert_int_equal(cio_context_reset(&plain, &token), 0);
-    no_memory = false;
+    memory_returns();
     assert_has(&plain, "a");
     assert_int_equal(cio_context_set(&owned, value, NULL), 0);
     return cio_await(child) == 7 ? 0 : -1;
@@ -542,8 +535,8 @@ static int without_memory(void *arg)
 
 TEST(t24_without_memory_nothing_has_happened)
 {
-    cio_set_allocator(&(cio_allocator){.realloc = may_fail});
+    memory_begin();
     assert_int_equal(run_quiet(without_memory, NULL), 0);
     assert_int_equal(n_released, 1);
-    cio_set_allocator(NULL);
+    memory_end();
 }

@@ -12,6 +12,7 @@
 
 #include "journal.h"
 #include "loop/vars.h"
+#include "memory.h"
 #include "test.h"
 
 static cio_context_var var = CIO_CONTEXT_VAR_INIT("var", "-");
@@ -437,21 +438,13 @@ static int crowd(void *arg)
     return 0;
 }
 
-static bool no_memory;
-
-static void *may_fail(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    return no_memory ? NULL : realloc(ptr, size);
-}
-
 static int crowd_without_memory(void *arg)
 {
     set("x");
-    no_memory = true;
+    memory_lacks();
     cio_context_set(&var, "crowd", NULL);
     int rc = crowd(arg);
-    no_memory = false;
+    memory_returns();
     return rc;
 }
 
@@ -459,9 +452,9 @@ TEST(t24_contexts_survive_a_full_ready_ring)
 {
     assert_int_equal(run_quiet(crowd, NULL), 0);
     notes_clear();
-    cio_set_allocator(&(cio_allocator){.realloc = may_fail});
+    memory_begin();
     assert_int_equal(run_quiet(crowd_without_memory, NULL), 0);
-    cio_set_allocator(NULL);
+    memory_end();
 }
 
 /* ---- forks ---- */

@@ -9,26 +9,7 @@
 #include "graph.h"
 #include "graph_check.h"
 #include "graph_run.h"
-
-/* The memory that cio holds. */
-static long n_blocks;
-
-static void *count_realloc(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    void *block = realloc(ptr, size);
-    if (block && !ptr)
-        n_blocks++;
-    return block;
-}
-
-static void count_free(void *ptr, void *arg)
-{
-    (void)arg;
-    if (ptr)
-        n_blocks--;
-    free(ptr);
-}
+#include "memory.h"
 
 /* Queued first, so first in each turn. */
 static cio_handle ticker;
@@ -104,16 +85,15 @@ static void run_seed(uint64_t seed, bool is_wild)
     cio_run_options options = {.exception_handler = report};
     generate_graph(seed, is_wild);
     CHECK(cio_run_with(&options, run_graph, NULL) == 0);
-    CHECK(n_blocks == 0);
+    CHECK(memory.blocks == 0 && memory.pages == 0);
 }
 
 static void run_seeds(int n, bool is_wild)
 {
-    static const cio_allocator counting = {.realloc = count_realloc, .free = count_free};
     const char *given = getenv("CIO_SEED");
     struct timespec now;
 
-    cio_set_allocator(&counting);
+    memory_begin();
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t first = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
     if (given) {
@@ -123,6 +103,7 @@ static void run_seeds(int n, bool is_wild)
     printf("%d graphs from CIO_SEED=%" PRIu64 "\n", n, first);
     for (int i = 0; i < n; i++)
         run_seed(first + (uint64_t)i, is_wild);
+    memory_end();
 }
 
 /* Nothing is canceled: every turn in which a task goes on is known. */
