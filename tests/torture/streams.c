@@ -54,6 +54,16 @@ static bool one_in(struct end *e, size_t n)
     return net_random(&e->random, n) == 1;
 }
 
+/*
+ * Not so the receive buffer: the peer has been promised more. Where that is taken back, TCP drops
+ * what goes beyond, and with it the acknowledgements of what goes the other way: who writes without
+ * reading then waits for ever.
+ */
+static void small_send_buffer(int fd)
+{
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)), 0);
+}
+
 /* Every so often a call gets a time limit that it may not keep. */
 struct limit {
     cio_timeout scope;
@@ -266,7 +276,7 @@ static int client(void *arg)
         .high_water = seed % 2 ? 0 : 3000, .limit = 80000, .tls = tls_client};
     assert_int_equal(cio_open_connection(&e.s, "127.0.0.1", port, &options), 0);
     if (seed % 3 == 0)
-        net_small_buffers(cio_stream_fd(e.s));
+        small_send_buffer(cio_stream_fd(e.s));
     assert_int_equal(cio_write(e.s, &h, sizeof h), 0);
     assert_int_equal(run_end(&e), 0);
     if (e.s && !(e.breaks_after && e.got >= e.breaks_after))
