@@ -1,6 +1,7 @@
 """TLS: the same program on asyncio and on cio, peers that are not ours, and what goes wrong."""
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import shutil
@@ -487,21 +488,47 @@ def test_an_object_of_the_programs_class_does_it_itself(contexts):
     assert Counting.reads and Counting.writes
 
 
-def test_errors_that_others_left_behind_do_no_harm(contexts):
+@pytest.mark.skipif(not is_separate(), reason="OpenSSL is inside of _ssl")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_errors_that_others_left_behind_do_no_harm(contexts, version):
     """Something else of OpenSSL fails in the same thread, and does not clean up."""
+    import _ssl
+
+    only(contexts, version)
+    openssl = ctypes.CDLL(_ssl.__file__)
+    openssl.ERR_set_error.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p]
+
+    def leave():
+        openssl.ERR_new()
+        openssl.ERR_set_error(20, 1, None)
+
+    class Leaves(Log):
+        def data_received(self, data):
+            super().data_received(data)
+            leave()
+
+    class LeavesAndEchoes(Echo):
+        def data_received(self, data):
+            leave()
+            super().data_received(data)
+            leave()
 
     async def work(loop):
-        transport, protocol, theirs, server = await pair(loop, contexts)
-        for _ in range(5):
-            with contextlib.suppress(ssl.SSLError):
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"nonsense")
+        transport, protocol, theirs, server = await pair(loop, contexts, LeavesAndEchoes, Leaves)
+        for size in 1, 1000, 20_000, 300_000:
             protocol.data = b""
-            transport.write(b"y" * 20_000)
-            await protocol.until(20_000)
-        await end(transport, protocol, theirs, server)
-        return protocol.seen
+            leave()
+            transport.write(b"y" * size)
+            await protocol.until(size)
+        leave()
+        theirs.transport.close()
+        leave()
+        await protocol.lost
+        await theirs.lost
+        server.close()
+        return protocol.seen, theirs.seen[-1:]
 
-    assert run_on("cio", work) == (["made", "eof", ("lost", "None")], [])
+    assert run_on("cio", work) == ((["made", "eof", ("lost", "None")], [("lost", "None")]), [])
 
 
 # What is known of a connection.
