@@ -15,7 +15,8 @@ static int as_int(PyObject *number)
     return -1;
 }
 
-int py__fileno(struct py__loop *self, PyObject *object)
+/* 0, and the number, which is negative for what is closed; -1 with an exception. */
+static int number_of(struct py__loop *self, PyObject *object, int *fd)
 {
     PyObject *number = NULL;
     if (PyLong_Check(object)) {
@@ -31,9 +32,17 @@ int py__fileno(struct py__loop *self, PyObject *object)
             PyErr_Format(PyExc_ValueError, "Invalid file object: %R", object);
         }
     }
-    int fd = number ? as_int(number) : -1;
+    *fd = number ? as_int(number) : -1;
     Py_XDECREF(number);
-    if (fd < 0 && !PyErr_Occurred())
+    return *fd < 0 && PyErr_Occurred() ? -1 : 0;
+}
+
+int py__fileno(struct py__loop *self, PyObject *object)
+{
+    int fd;
+    if (number_of(self, object, &fd) < 0)
+        return -1;
+    if (fd < 0)
         PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", fd);
     return fd;
 }
@@ -82,6 +91,48 @@ struct py__handle *py__watch_of(struct py__loop *self, int fd, enum cio__directi
     return handle && handle->fn == py__handle_call_watch ? handle->arg : NULL;
 }
 
+/* ---- the objects that were given ---- */
+
+/* As asyncio's selector keeps it: it lives while it is watched, and is found again when it is closed. */
+static int keep_object(struct py__loop *self, int fd, PyObject *object)
+{
+    if (PyLong_Check(object))
+        return 0;
+    if (!self->watched && !(self->watched = PyDict_New()))
+        return -1;
+    PyObject *number = PyLong_FromLong(fd);
+    PyObject *kept = number ? PyDict_SetDefault(self->watched, number, object) : NULL;
+    Py_XDECREF(number);
+    return kept ? 0 : -1;
+}
+
+/* When nothing watches it any more. */
+static int forget_object(struct py__loop *self, int fd)
+{
+    if (!self->watched || PyDict_GET_SIZE(self->watched) == 0 ||
+        py__watch_of(self, fd, CIO__READ) || py__watch_of(self, fd, CIO__WRITE))
+        return 0;
+    PyObject *number = PyLong_FromLong(fd);
+    int rc = number ? PyDict_Contains(self->watched, number) : -1;
+    if (rc > 0)
+        rc = PyDict_DelItem(self->watched, number);
+    Py_XDECREF(number);
+    return rc;
+}
+
+/* The descriptor that the object had; -1: it is not watched. */
+static int find_object(struct py__loop *self, PyObject *object)
+{
+    Py_ssize_t at = 0;
+    PyObject *number, *kept;
+    while (self->watched && PyDict_Next(self->watched, &at, &number, &kept))
+        if (kept == object)
+            return (int)PyLong_AsLong(number);
+    return -1;
+}
+
+/* ---- methods ---- */
+
 static PyObject *add(PyObject *object, PyObject *const *arguments, Py_ssize_t n,
                      enum cio__direction direction)
 {
@@ -96,7 +147,9 @@ static PyObject *add(PyObject *object, PyObject *const *arguments, Py_ssize_t n,
                                                arguments + 2, n - 2, NULL);
     if (!handle)
         return NULL;
-    int rc = watch(self, fd, handle, direction);
+    int rc = keep_object(self, fd, arguments[0]);
+    if (rc == 0)
+        rc = watch(self, fd, handle, direction);
     Py_DECREF(handle);
     if (rc < 0)
         return NULL;
@@ -114,14 +167,24 @@ int py__unwatch(struct py__loop *self, int fd, enum cio__direction direction)
         cio_remove_writer(self->loop, fd);
     int rc = py__handle_cancel(handle);
     Py_DECREF(handle);
-    return rc < 0 ? -1 : 1;
+    return rc < 0 || forget_object(self, fd) < 0 ? -1 : 1;
 }
 
 static PyObject *take_away(PyObject *object, PyObject *file, enum cio__direction direction)
 {
     struct py__loop *self = py__loop(object);
-    int fd = self->closed ? py__fileno(self, file) : watchable(self, file);
-    int rc = fd < 0 ? -1 : py__unwatch(self, fd, direction);
+    int fd;
+    if (number_of(self, file, &fd) < 0)
+        return NULL;
+    if (self->closed)
+        Py_RETURN_FALSE;
+    if (fd < 0)
+        fd = find_object(self, file);
+    else if (is_taken(self, fd) && py__transport_check_free(self, fd, file) < 0)
+        return NULL;
+    if (fd < 0)
+        return PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %d", fd);
+    int rc = py__unwatch(self, fd, direction);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 

@@ -97,6 +97,7 @@ static void close_core(struct py__loop *self)
     for (Py_ssize_t i = 0; pending && i < PyList_GET_SIZE(pending); i++)
         Py_DECREF(PyList_GET_ITEM(pending, i));
     Py_XDECREF(pending);
+    Py_CLEAR(self->watched);
 }
 
 /* ---- life ---- */
@@ -165,6 +166,7 @@ static int traverse_loop(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->asyncgens);
     Py_VISIT(self->signal_handlers);
     Py_VISIT(self->current_handle);
+    Py_VISIT(self->watched);
     Py_VISIT(self->origin_tracking_depth);
     struct {
         visitproc visit;
@@ -192,6 +194,7 @@ static int clear_loop(PyObject *object)
     Py_CLEAR(self->asyncgens);
     Py_CLEAR(self->signal_handlers);
     Py_CLEAR(self->current_handle);
+    Py_CLEAR(self->watched);
     Py_CLEAR(self->origin_tracking_depth);
     Py_CLEAR(self->child_watcher);
     return 0;

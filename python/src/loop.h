@@ -33,6 +33,7 @@ struct py__loop {
     PyObject *asyncgens;               /* a WeakSet; NULL: none was seen yet */
     PyObject *signal_handlers;         /* a dict; NULL: none */
     PyObject *current_handle;          /* in debug mode */
+    PyObject *watched;                 /* {descriptor: the object given for it}, or NULL */
     struct py__transport **transports; /* by descriptor, borrowed; NULL: none has it */
     size_t n_transports;
     cio_ring servers;        /* those that serve; a reference to each */

@@ -2,8 +2,8 @@
 
     python run.py [aiohttp|anyio|uvicorn]... [--folder DIRECTORY] [--loops asyncio,cio]
 
-websockets is not among them: its sdist carries no tests. Each suite has a venv of its own beside the sdist. A test that fails on cio and passes on asyncio fails the run. The
-figures go to build/world.json.
+websockets is not among them: its sdist carries no tests. Each suite has a venv of its own beside the sdist. A test that fails
+on cio and passes on asyncio fails the run. The figures go to build/world.json.
 """
 import argparse
 import contextlib
@@ -37,7 +37,8 @@ SUITES = {
     suite.name: suite for suite in [
         Suite("aiohttp", [*PYTEST, "freezegun", "re-assert", "proxy.py", "pytest-cov", "time-machine", "uvloop", "Brotli", "isal",
                           "zlib-ng", "pytest-codspeed", "setuptools-git", "gunicorn", "cryptography", "pydantic", "backports.zstd"],
-              ["-m", "not autobahn and not internal and not dev_mode", "--aiohttp-loop=pyloop", "-n2", "--dist=loadfile"]),
+              ["-m", "not autobahn and not internal and not dev_mode", "--aiohttp-loop=pyloop", "-n2", "--dist=loadfile",
+               "--no-cov", "-p", "no:doctest"]),
         Suite("anyio", [*PYTEST, "exceptiongroup", "psutil", "hypothesis", "trio", "truststore"], ["-m", "not network", "-k", "not trio", "-n2"]),
         Suite("uvicorn", [*PYTEST, "anyio", "httpx", "h11", "httptools", "websockets", "wsproto", "a2wsgi", "cryptography", "watchfiles",
                           "python-dotenv", "pyyaml", "typing_extensions", "coverage"], []),
