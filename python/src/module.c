@@ -81,6 +81,24 @@ static int import_all(struct py__module *py)
     return 0;
 }
 
+/* Since some maintenance release the process's end wakes those who wait, not that of its pipes. */
+static int look_at_processes(struct py__module *py)
+{
+    PyObject *type = import("asyncio.base_subprocess", "BaseSubprocessTransport");
+    PyObject *method = type ? PyObject_GetAttr(type, py->names._process_exited) : NULL;
+    PyObject *code = method ? PyObject_GetAttrString(method, "__code__") : NULL;
+    PyObject *names = code ? PyObject_GetAttrString(code, "co_names") : NULL;
+    PyObject *waiters = names ? PyUnicode_FromString("_exit_waiters") : NULL;
+    int wakes = waiters ? PySequence_Contains(names, waiters) : -1;
+    Py_XDECREF(waiters);
+    Py_XDECREF(names);
+    Py_XDECREF(code);
+    Py_XDECREF(method);
+    Py_XDECREF(type);
+    py->exit_wakes = wakes > 0;
+    return wakes < 0 ? -1 : 0;
+}
+
 /* The parameter debug of _format_callback_source() came in a maintenance release. */
 static int look_at_helpers(struct py__module *py)
 {
@@ -283,7 +301,7 @@ static int exec_module(PyObject *module)
 {
     struct py__module *py = PyModule_GetState(module);
     if (intern_names(py) < 0 || import_all(py) < 0 || look_at_helpers(py) < 0 ||
-        check_sizes(py) < 0 || make_types(module, py) < 0)
+        look_at_processes(py) < 0 || check_sizes(py) < 0 || make_types(module, py) < 0)
         return -1;
     py->context_keyword = PyTuple_Pack(1, py->names.context);
     py->loop_keyword = PyTuple_Pack(1, py->names.loop);

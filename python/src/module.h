@@ -192,6 +192,7 @@ struct py__module {
     PyObject *context_keyword; /* ("context",): what the standard library's tasks call with */
     PyObject *loop_keyword;    /* ("loop",) */
     bool source_takes_debug;   /* _format_callback_source() has a parameter debug */
+    bool exit_wakes;           /* those who wait for a process do not wait for its pipes */
 
     struct py__ssl *ssl; /* of the module ssl; NULL: not needed yet */
 

@@ -129,9 +129,31 @@ int py__process_pipe_lost(struct py__process *self, int fd, PyObject *exception)
     return rc < 0 ? -1 : try_finish(self);
 }
 
+/* Those who wait for the end: once. */
+static int wake(struct py__process *self)
+{
+    const struct py__module *py = self->created_by->py;
+    PyObject *waiters = self->waiters;
+    PyObject *returncode = self->returncode ? self->returncode : Py_None;
+    self->waiters = NULL;
+    int rc = 0;
+    for (Py_ssize_t i = 0; rc == 0 && waiters && i < PyList_GET_SIZE(waiters); i++) {
+        PyObject *waiter = PyList_GET_ITEM(waiters, i);
+        PyObject *done = PyObject_CallMethodNoArgs(waiter, py->names.done);
+        PyObject *result = done == Py_False
+                               ? PyObject_CallMethodOneArg(waiter, py->names.set_result, returncode)
+                               : Py_XNewRef(done);
+        rc = result ? 0 : -1;
+        Py_XDECREF(done);
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(waiters);
+    return rc;
+}
+
 int py__process_exited(struct py__process *self, PyObject *returncode)
 {
-    if (self->returncode || !self->loop)
+    if (self->returncode || !self->loop || !self->popen)
         return 0;
     if (self->loop->debug &&
         py__log("info", "(sOO)", "%r exited with return code %r", &self->object, returncode) < 0)
@@ -144,25 +166,7 @@ int py__process_exited(struct py__process *self, PyObject *returncode)
     Py_XDECREF(known);
     if (rc < 0 || py__process_tell(self, self->loop->py->names.process_exited, NULL, 0) < 0)
         return -1;
-    return try_finish(self);
-}
-
-static int wake(struct py__process *self, PyObject *waiters)
-{
-    const struct py__module *py = self->loop->py;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiters); i++) {
-        PyObject *waiter = PyList_GET_ITEM(waiters, i);
-        PyObject *canceled = PyObject_CallMethodNoArgs(waiter, py->names.cancelled);
-        PyObject *result = canceled == Py_False
-                               ? PyObject_CallMethodOneArg(waiter, py->names.set_result,
-                                                           self->returncode)
-                               : Py_XNewRef(canceled);
-        Py_XDECREF(canceled);
-        Py_XDECREF(result);
-        if (!result)
-            return -1;
-    }
-    return 0;
+    return self->created_by->py->exit_wakes && wake(self) < 0 ? -1 : try_finish(self);
 }
 
 int py__process_lose(struct py__process *self, PyObject *exception)
@@ -174,10 +178,7 @@ int py__process_lose(struct py__process *self, PyObject *exception)
                                     : PyObject_CallMethodOneArg(self->protocol, name, exception);
     Py_XDECREF(result);
     PyObject *raised = result ? NULL : py__take_exception();
-    PyObject *waiters = self->waiters;
-    self->waiters = NULL;
-    int rc = waiters && self->loop ? wake(self, waiters) : 0;
-    Py_XDECREF(waiters);
+    int rc = wake(self);
     Py_CLEAR(self->popen);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->loop);

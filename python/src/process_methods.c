@@ -129,8 +129,8 @@ static enum py__step wait_step(struct py__coroutine *self, PyObject *sent, PyObj
         *ret = Py_XNewRef(sent);
         return sent ? PY__RETURN : PY__RAISE;
     }
-    if (process->returncode) {
-        *ret = Py_NewRef(process->returncode);
+    if (process->returncode || !process->waiters) {
+        *ret = object_or_none(process->returncode);
         return PY__RETURN;
     }
     *ret = py__loop_create_future(self->loop);
