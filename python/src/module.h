@@ -58,10 +58,12 @@
     X(create_future)                                                                               \
     X(create_task)                                                                                 \
     X(data_received)                                                                               \
+    X(datagram_received)                                                                           \
     X(debug)                                                                                       \
     X(discard)                                                                                     \
     X(done)                                                                                        \
     X(eof_received)                                                                                \
+    X(error_received)                                                                              \
     X(exception)                                                                                   \
     X(extract_stack)                                                                               \
     X(family)                                                                                      \
@@ -182,6 +184,7 @@ struct py__module {
     PyTypeObject *write_pipe_type;
     PyTypeObject *process_type;
     PyTypeObject *process_pipe_type;
+    PyTypeObject *datagram_type;
     PyTypeObject *server_half; /* the C half of cio.Server */
     PyTypeObject *server_type;
     PyTypeObject *layer_type; /* of protocols in C: see transport.h; NULL: there are none yet */

@@ -119,10 +119,8 @@ static int set_protocol(struct py__transport *base, PyObject *protocol)
     if (buffered < 0)
         return -1;
     self->buffered = buffered;
-    Py_CLEAR(self->received.function);
-    Py_CLEAR(self->received.self);
-    Py_CLEAR(self->get_buffer.function);
-    Py_CLEAR(self->get_buffer.self);
+    py__method_forget(&self->received);
+    py__method_forget(&self->get_buffer);
     py__transport_set_protocol(base, protocol);
     /* A buffer is asked for only when there is something to be put there. */
     bool levels = buffered || !base->file || !base->file->short_is_last;
@@ -224,10 +222,8 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
 static int clear(PyObject *object)
 {
     struct py__stream *self = py__stream(object);
-    Py_CLEAR(self->received.function);
-    Py_CLEAR(self->received.self);
-    Py_CLEAR(self->get_buffer.function);
-    Py_CLEAR(self->get_buffer.self);
+    py__method_forget(&self->received);
+    py__method_forget(&self->get_buffer);
     Py_CLEAR(self->empty_waiter);
     py__transport_clear(&self->base);
     return 0;

@@ -5,6 +5,7 @@
 #define PY_STREAM_H
 
 #include "addresses.h"
+#include "method.h"
 #include "transport.h"
 
 /* As much as one receive may give. */
@@ -16,12 +17,6 @@
  */
 #define PY__READ_LARGE ((size_t)16 * 1024)
 #define PY__READ_LARGE_MOST ((size_t)120 * 1024)
-
-/* A method that was looked up: without the bound method's own call, where it is one of Python's. */
-struct py__method {
-    PyObject *function; /* NULL: not looked up yet */
-    PyObject *self;     /* its first argument, or NULL */
-};
 
 struct py__stream {
     struct py__transport base;

@@ -4,39 +4,10 @@
 #include "errors.h"
 #include "stream.h"
 
-static int look_up(struct py__stream *self, struct py__method *method, PyObject *name)
-{
-    PyObject *found = PyObject_GetAttr(self->base.protocol, name);
-    if (!found)
-        return -1;
-    if (PyMethod_Check(found)) {
-        method->function = Py_NewRef(PyMethod_GET_FUNCTION(found));
-        method->self = Py_NewRef(PyMethod_GET_SELF(found));
-        Py_DECREF(found);
-    } else {
-        method->function = found;
-    }
-    return 0;
-}
-
-/* It is kept as long as the protocol: what the program puts in its place later is not seen. */
 static inline PyObject *call(struct py__stream *self, struct py__method *method, PyObject *name,
                              PyObject *argument)
 {
-    if (unlikely(!method->function) && look_up(self, method, name) < 0)
-        return NULL;
-    PyObject *function = Py_NewRef(method->function);
-    PyObject *stack[] = {NULL, method->self, argument};
-    PyObject *result;
-    if (likely(method->self != NULL)) {
-        Py_INCREF(stack[1]);
-        result = PyObject_Vectorcall(function, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_DECREF(stack[1]);
-    } else {
-        result = PyObject_Vectorcall(function, stack + 2, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    }
-    Py_DECREF(function);
-    return result;
+    return py__method_call(method, self->base.protocol, name, &argument, 1);
 }
 
 static ssize_t receive(struct py__transport *self, void *data, size_t size)
