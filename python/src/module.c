@@ -10,13 +10,18 @@
 #include "server.h"
 #include "stream.h"
 
+/* The name may be one of several parts. */
 static PyObject *import(const char *module, const char *name)
 {
-    PyObject *imported = PyImport_ImportModule(module);
-    if (!imported)
-        return NULL;
-    PyObject *object = PyObject_GetAttrString(imported, name);
-    Py_DECREF(imported);
+    PyObject *object = PyImport_ImportModule(module);
+    while (object && *name) {
+        size_t size = strcspn(name, ".");
+        PyObject *part = PyUnicode_FromStringAndSize(name, (Py_ssize_t)size);
+        PyObject *inner = part ? PyObject_GetAttr(object, part) : NULL;
+        Py_XDECREF(part);
+        Py_SETREF(object, inner);
+        name += size + (name[size] == '.');
+    }
     return object;
 }
 

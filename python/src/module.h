@@ -142,6 +142,9 @@
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
     X(subprocess, "asyncio.subprocess", "subprocess")                                              \
+    X(socket_family, "_socket", "socket.family")                                                   \
+    X(socket_proto, "_socket", "socket.proto")                                                     \
+    X(socket_type, "_socket", "socket.type")                                                       \
     X(tasks, "asyncio", "tasks")                                                                   \
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
