@@ -245,6 +245,18 @@ static int mark_stream(struct py__module *py)
     return rc;
 }
 
+/* Only where asyncio has such a one. */
+static int make_safe_handle_type(PyObject *module, struct py__module *py)
+{
+    if (PY_VERSION_HEX < 0x030E0000)
+        return 0;
+    PyObject *base = import("asyncio.events", "_ThreadSafeHandle");
+    if (base)
+        py->safe_handle_type = py__make_type(module, &py__safe_handle_spec, base);
+    Py_XDECREF(base);
+    return py->safe_handle_type ? 0 : -1;
+}
+
 static int make_types(PyObject *module, struct py__module *py)
 {
     py->handle_type = py__make_type(module, &py__handle_spec, py->std.Handle);
@@ -263,6 +275,7 @@ static int make_types(PyObject *module, struct py__module *py)
         !py->process_type || !py->process_pipe_type || add_pipe_methods(py) < 0 ||
         add_methods(py->process_type, py__process_methods) < 0 ||
         add_fields(py->process_type, py__process_fields) < 0 || !py->datagram_type ||
+        make_safe_handle_type(module, py) < 0 ||
         add_transport_methods(py->stream_type, py__stream_write_methods) < 0 ||
         add_transport_methods(py->datagram_type, py__datagram_methods) < 0 ||
         add_loop_methods(py->loop_type) < 0)
@@ -313,6 +326,7 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->event_loop_type);
     Py_VISIT(py->handle_type);
     Py_VISIT(py->timer_handle_type);
+    Py_VISIT(py->safe_handle_type);
     Py_VISIT(py->coroutine_type);
     Py_VISIT(py->stream_type);
     Py_VISIT(py->read_pipe_type);
@@ -339,6 +353,7 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->event_loop_type);
     Py_CLEAR(py->handle_type);
     Py_CLEAR(py->timer_handle_type);
+    Py_CLEAR(py->safe_handle_type);
     Py_CLEAR(py->coroutine_type);
     Py_CLEAR(py->stream_type);
     Py_CLEAR(py->read_pipe_type);

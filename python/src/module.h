@@ -181,6 +181,7 @@ struct py__module {
     PyTypeObject *event_loop_type;
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
+    PyTypeObject *safe_handle_type; /* of call_soon_threadsafe(); NULL before 3.14 */
     PyTypeObject *coroutine_type;
     PyTypeObject *stream_type;
     PyTypeObject *read_pipe_type;
@@ -196,7 +197,7 @@ struct py__module {
     PyObject *loop_keyword;    /* ("loop",) */
     bool source_takes_debug;   /* _format_callback_source() has a parameter debug */
 
-    struct py__spare handles, timer_handles;
+    struct py__spare handles, timer_handles, safe_handles;
 };
 
 extern PyModuleDef py__module_def;
