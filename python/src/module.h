@@ -155,7 +155,7 @@
     X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
 
-#define PY__HANDLES_KEPT 1000 /* of each type, to be used again */
+#define PY__HANDLES_KEPT 4096 /* of each type, to be used again */
 
 struct py__handle;
 
