@@ -10,8 +10,6 @@
 #include "report.h"
 #include "server.h"
 
-#define VAIN_WRITES_QUIET 5 /* on a lost connection, before a line of log each */
-
 /* ---- beginning ---- */
 
 static int make_room(struct py__loop *loop, int fd)
@@ -351,13 +349,6 @@ int py__transport_force_close(struct py__transport *self, PyObject *exception)
     }
     set_closing(self);
     return schedule_lost(self, exception);
-}
-
-int py__transport_count_vain_write(struct py__transport *self)
-{
-    if (self->conn_lost++ < VAIN_WRITES_QUIET)
-        return 0;
-    return py__log("warning", "(s)", "socket.send() raised exception.");
 }
 
 static void log_error(struct py__transport *self, const char *message, PyObject *exception)
