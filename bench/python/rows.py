@@ -496,6 +496,39 @@ def udp(loop, n):
     return run(loop, work)
 
 
+@row(20_000)
+def udp_crowd(loop, n):
+    """Fifty datagrams at a time, in one direction."""
+    crowd = 50
+    received = loop.create_future()
+
+    class Receiver(asyncio.DatagramProtocol):
+        left = crowd
+
+        def datagram_received(self, data, address):
+            self.left -= 1
+            if self.left == 0:
+                received.set_result(None)
+
+    async def work():
+        nonlocal received
+        server, protocol = await loop.create_datagram_endpoint(Receiver, local_addr=("127.0.0.1", 0))
+        client, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=server.get_extra_info("sockname"))
+        began = time.perf_counter()
+        for _ in range(n // crowd):
+            received, protocol.left = loop.create_future(), crowd
+            for _ in range(crowd):
+                client.sendto(bytes(64))
+            await received
+        took = time.perf_counter() - began
+        client.close()
+        server.close()
+        await asyncio.sleep(0)
+        return took
+
+    return run(loop, work)
+
+
 def contexts(folder):
     key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",

@@ -2,6 +2,7 @@
 #include "addresses.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 PyObject *py__address_object(const union py__address *address)
 {
@@ -40,9 +41,9 @@ bool py__address_parse(int family, PyObject *object, union py__address *address)
                                            .sin_port = htons((uint16_t)port)};
         return inet_pton(AF_INET, text, &address->v4.sin_addr) == 1;
     }
-    if (family != AF_INET6 || n != 4 ||
-        !parse_number(PyTuple_GET_ITEM(object, 2), 0xfffff, &flow) ||
-        !parse_number(PyTuple_GET_ITEM(object, 3), UINT32_MAX, &scope))
+    if (family != AF_INET6 || n > 4 ||
+        (n > 2 && !parse_number(PyTuple_GET_ITEM(object, 2), 0xfffff, &flow)) ||
+        (n > 3 && !parse_number(PyTuple_GET_ITEM(object, 3), UINT32_MAX, &scope)))
         return false;
     address->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
                                         .sin6_port = htons((uint16_t)port),
@@ -50,6 +51,69 @@ bool py__address_parse(int family, PyObject *object, union py__address *address)
                                         .sin6_scope_id = scope};
     return inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1;
 }
+
+/* ---- of any family ---- */
+
+#define PATH_AT offsetof(struct sockaddr_un, sun_path)
+
+/* An abstract name, which begins with a zero, is bytes; a path is text. */
+static PyObject *path_object(const struct py__name *name)
+{
+    size_t size = name->size > PATH_AT ? name->size - PATH_AT : 0;
+    const char *path = name->local.sun_path;
+    if (size && !*path)
+        return PyBytes_FromStringAndSize(path, (Py_ssize_t)size);
+    return PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)strnlen(path, size));
+}
+
+PyObject *py__name_object(const struct py__name *name)
+{
+    if (name->size == 0)
+        return Py_NewRef(Py_None);
+    switch (name->any.sa_family) {
+    case AF_INET:
+    case AF_INET6: return py__address_object(&name->internet);
+    case AF_UNIX: return path_object(name);
+    default:
+        return Py_BuildValue("(iy#)", name->any.sa_family, name->any.sa_data,
+                             (Py_ssize_t)sizeof name->any.sa_data);
+    }
+}
+
+static bool parse_path(PyObject *object, struct py__name *name)
+{
+    const char *path;
+    size_t size;
+    if (PyUnicode_CheckExact(object) && PyUnicode_IS_ASCII(object)) {
+        path = (const char *)PyUnicode_1BYTE_DATA(object);
+        size = (size_t)PyUnicode_GET_LENGTH(object);
+    } else if (PyBytes_CheckExact(object)) {
+        path = PyBytes_AS_STRING(object);
+        size = (size_t)PyBytes_GET_SIZE(object);
+    } else {
+        return false;
+    }
+    bool is_abstract = size && !*path;
+    if (size == 0 || size >= sizeof name->local.sun_path || (!is_abstract && memchr(path, 0, size)))
+        return false;
+    name->local.sun_family = AF_UNIX;
+    memcpy(name->local.sun_path, path, size);
+    name->local.sun_path[size] = 0;
+    name->size = (socklen_t)(PATH_AT + size + !is_abstract);
+    return true;
+}
+
+bool py__name_parse(int family, PyObject *object, struct py__name *name)
+{
+    if (family == AF_UNIX)
+        return parse_path(object, name);
+    if (!py__address_parse(family, object, &name->internet))
+        return false;
+    name->size = py__address_size(&name->internet);
+    return true;
+}
+
+/* ---- sockets ---- */
 
 PyObject *py__socket_object(struct py__loop *loop, int family, int type, int protocol, int fd)
 {

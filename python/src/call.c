@@ -46,36 +46,36 @@ static bool has_arguments(const char *method, const char *first, Py_ssize_t n, P
     return false;
 }
 
-static struct py__handle *queue_call(struct py__loop *self, const char *method, bool any_thread,
-                                     PyObject *const *arguments, Py_ssize_t n, PyObject *keywords)
+static inline PyObject *queue_call(struct py__loop *self, PyTypeObject *type, const char *method,
+                                   bool any_thread, PyObject *const *arguments, Py_ssize_t n,
+                                   PyObject *keywords)
 {
     PyObject *context;
     if (unlikely(!has_arguments(method, NULL, n, 1)) ||
         unlikely(!take_context(self, method, arguments, n, keywords, &context)) ||
         unlikely(py__loop_check(self, arguments[0], method, any_thread) < 0))
         return NULL;
-    struct py__handle *handle = py__handle_new(self, self->py->handle_type, arguments[0],
-                                               arguments + 1, n - 1, context);
-    if (likely(handle != NULL))
-        py__handle_call_soon((struct py__handle *)Py_NewRef(handle));
-    return handle;
+    return (PyObject *)py__handle_new_soon(self, type, arguments[0], arguments + 1, n - 1, context);
 }
 
 static PyObject *call_soon(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
                            PyObject *keywords)
 {
-    return (PyObject *)queue_call(py__loop(self), "call_soon", false, arguments, n, keywords);
+    return queue_call(py__loop(self), py__loop(self)->py->handle_type, "call_soon", false,
+                      arguments, n, keywords);
 }
 
 /* The GIL keeps threads apart; all that is left to do is to end the loop's sleep, once. */
 static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *arguments, Py_ssize_t n,
                                       PyObject *keywords)
 {
-    struct py__handle *handle = queue_call(py__loop(self), "call_soon_threadsafe", true, arguments,
-                                           n, keywords);
+    const struct py__module *py = py__loop(self)->py;
+    PyObject *handle = queue_call(py__loop(self),
+                                  py->safe_handle_type ? py->safe_handle_type : py->handle_type,
+                                  "call_soon_threadsafe", true, arguments, n, keywords);
     if (handle)
         cio__inbox_wake(py__loop(self)->loop);
-    return (PyObject *)handle;
+    return handle;
 }
 
 /* arguments: the callback and its own. */

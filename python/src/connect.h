@@ -29,6 +29,12 @@ int py__set_not_blocking(struct py__loop *loop, PyObject *sock);
 /* sock.close(); an exception that is set stays. */
 void py__close_socket(struct py__loop *loop, PyObject *sock);
 
+/* Whether a path of the unix family is a file's, and not one of the abstract names. */
+bool py__is_file_path(PyObject *path);
+
+/* Removes a socket that somebody has left there; what goes wrong with that is only logged. */
+int py__remove_stale(PyObject *path);
+
 /* In place of the OSError that is set, one that tells the address. */
 void py__raise_bind_error(PyObject *address);
 

@@ -4,6 +4,7 @@
 #include "transport.h"
 
 #define HIGH (64 * 1024)
+#define VAIN_WRITES_QUIET 5 /* on a lost connection, before a line of log each */
 
 void py__transport_set_limits(struct py__transport *self)
 {
@@ -63,6 +64,13 @@ int py__transport_queue(struct py__transport *self, PyObject *bytes, size_t skip
         return -1;
     py__transport_wrote(self);
     return 0;
+}
+
+int py__transport_count_vain_write(struct py__transport *self)
+{
+    if (self->conn_lost++ < VAIN_WRITES_QUIET)
+        return 0;
+    return py__log("warning", "(s)", "socket.send() raised exception.");
 }
 
 /* None is NULL. */

@@ -1,21 +1,16 @@
 /* Handles. */
 #include "handle.h"
 
-#include <structmember.h>
-
 #include "errors.h"
 #include "report.h"
-
-static struct py__handle *handle_of(PyObject *self)
-{
-    return (struct py__handle *)self;
-}
 
 /* ---- memory ---- */
 
 static struct py__spare *spare_of(struct py__module *py, const PyTypeObject *type)
 {
-    return type == py->handle_type ? &py->handles : &py->timer_handles;
+    if (type == py->handle_type)
+        return &py->handles;
+    return type == py->timer_handle_type ? &py->timer_handles : &py->safe_handles;
 }
 
 static struct py__handle *take_spare(struct py__spare *spare)
@@ -25,14 +20,36 @@ static struct py__handle *take_spare(struct py__spare *spare)
     spare->n--;
     self->callback = NULL;
     _Py_NewReference(&self->object);
-    PyObject_GC_Track(&self->object);
     return self;
 }
 
 static struct py__handle *allocate(struct py__module *py, PyTypeObject *type)
 {
     struct py__spare *spare = spare_of(py, type);
-    return spare->first ? take_spare(spare) : (struct py__handle *)type->tp_alloc(type, 0);
+    if (likely(spare->first != NULL))
+        return take_spare(spare);
+    struct py__handle *self = PyObject_GC_New(struct py__handle, type);
+    if (self) {
+        memset(&self->object + 1, 0, (size_t)type->tp_basicsize - sizeof self->object);
+        self->is_safe = type == py->safe_handle_type;
+    }
+    return self;
+}
+
+void py__handle_track(struct py__handle *self)
+{
+    if (self->tracked)
+        return;
+    self->tracked = true;
+    PyObject_GC_Track(&self->object);
+}
+
+static void untrack(struct py__handle *self)
+{
+    if (!self->tracked)
+        return;
+    self->tracked = false;
+    PyObject_GC_UnTrack(&self->object);
 }
 
 /* Lets go of the call: at its cancellation, and with the handle. */
@@ -45,9 +62,9 @@ static void drop_call(struct py__handle *self)
         Py_CLEAR(self->arguments[i]);
 }
 
-static int clear_handle(PyObject *object)
+int py__handle_clear(PyObject *object)
 {
-    struct py__handle *self = handle_of(object);
+    struct py__handle *self = py__handle(object);
     drop_call(self);
     Py_CLEAR(self->context);
     Py_CLEAR(self->loop);
@@ -56,11 +73,11 @@ static int clear_handle(PyObject *object)
     return 0;
 }
 
-static void dealloc_handle(PyObject *object)
+void py__handle_dealloc(PyObject *object)
 {
-    struct py__handle *self = handle_of(object);
+    struct py__handle *self = py__handle(object);
     PyTypeObject *type = Py_TYPE(object);
-    PyObject_GC_UnTrack(object);
+    untrack(self);
     PyObject_ClearWeakRefs(object);
     struct py__module *py = self->loop ? self->loop->py : NULL;
     struct py__spare *spare = py && py->handle_type ? spare_of(py, type) : NULL;
@@ -99,11 +116,12 @@ void py__handles_free(struct py__module *py)
 {
     free_spare(&py->handles);
     free_spare(&py->timer_handles);
+    free_spare(&py->safe_handles);
 }
 
-static int traverse_handle(PyObject *object, visitproc visit, void *arg)
+int py__handle_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    const struct py__handle *self = handle_of(object);
+    const struct py__handle *self = py__handle(object);
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->loop);
     Py_VISIT(self->callback);
@@ -143,8 +161,9 @@ static int take_traceback(struct py__handle *self)
     return self->source_traceback ? 0 : -1;
 }
 
-struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyObject *callback,
-                                  PyObject *const *arguments, Py_ssize_t n, PyObject *context)
+static inline struct py__handle *new_handle(struct py__loop *loop, PyTypeObject *type,
+                                            PyObject *callback, PyObject *const *arguments,
+                                            Py_ssize_t n, PyObject *context)
 {
     context = likely(context != NULL) ? Py_NewRef(context) : PyContext_CopyCurrent();
     if (unlikely(!context))
@@ -165,6 +184,30 @@ struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyO
         Py_DECREF(self);
         return NULL;
     }
+    return self;
+}
+
+struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyObject *callback,
+                                  PyObject *const *arguments, Py_ssize_t n, PyObject *context)
+{
+    struct py__handle *self = new_handle(loop, type, callback, arguments, n, context);
+    if (likely(self != NULL))
+        py__handle_track(self);
+    return self;
+}
+
+struct py__handle *py__handle_new_soon(struct py__loop *loop, PyTypeObject *type,
+                                       PyObject *callback, PyObject *const *arguments, Py_ssize_t n,
+                                       PyObject *context)
+{
+    struct py__handle *self = new_handle(loop, type, callback, arguments, n, context);
+    if (unlikely(!self))
+        return NULL;
+    if (likely(loop->running))
+        untrack(self);
+    else
+        py__handle_track(self);
+    py__handle_call_soon((struct py__handle *)Py_NewRef(self));
     return self;
 }
 
@@ -227,6 +270,7 @@ int py__handle_cancel(struct py__handle *self)
     bool queued = cio_handle_cancel(&self->call);
     if (!self->in_call)
         drop_call(self);
+    py__handle_track(self);
     if (queued)
         Py_DECREF(self);
     return 0;
@@ -234,7 +278,7 @@ int py__handle_cancel(struct py__handle *self)
 
 /* ---- the call ---- */
 
-static PyObject *arguments_as_tuple(const struct py__handle *self)
+PyObject *py__handle_arguments(const struct py__handle *self)
 {
     if (self->n_arguments == PY__MANY)
         return Py_NewRef(self->arguments[0]);
@@ -256,7 +300,7 @@ static PyObject *call_many(struct py__handle *self)
 static PyObject *call_by_run(struct py__handle *self)
 {
     PyObject *run = PyObject_GetAttr(self->context, self->loop->py->names.run);
-    PyObject *arguments = run ? arguments_as_tuple(self) : NULL;
+    PyObject *arguments = run ? py__handle_arguments(self) : NULL;
     PyObject *all = arguments ? PyTuple_New(PyTuple_GET_SIZE(arguments) + 1) : NULL;
     PyObject *result = NULL;
     if (all) {
@@ -293,7 +337,7 @@ static inline PyObject *call_in_context(struct py__handle *self)
 static PyObject *describe(const struct py__handle *self)
 {
     const struct py__module *py = self->loop->py;
-    PyObject *arguments = arguments_as_tuple(self);
+    PyObject *arguments = py__handle_arguments(self);
     if (!arguments)
         return NULL;
     PyObject *keywords = NULL, *text = NULL;
@@ -335,8 +379,12 @@ void py__handle_report(struct py__handle *self)
 void py__handle_run(struct py__handle *self)
 {
     self->in_call = true;
+    if (unlikely(self->is_safe))
+        py__safe_handle_begins(self);
     PyObject *result = call_in_context(self);
     self->in_call = false;
+    if (unlikely(self->is_safe))
+        py__safe_handle_ends(self);
     if (likely(result != NULL))
         Py_DECREF(result);
     else
@@ -352,6 +400,8 @@ void py__handle_call_once(void *arg)
         py__run_watched(self);
     else
         py__handle_run(self);
+    if (unlikely(Py_REFCNT(self) > 1))
+        py__handle_track(self);
     Py_DECREF(self);
 }
 
@@ -361,168 +411,3 @@ void py__handle_call_watch(void *arg)
     Py_INCREF(self);
     py__handle_call_once(self);
 }
-
-/* ---- what Python sees ---- */
-
-static PyObject *cancel(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (py__handle_cancel(handle_of(self)) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *cancelled(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(handle_of(self)->canceled);
-}
-
-static PyObject *get_context(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    PyObject *context = handle_of(self)->context;
-    return Py_NewRef(context ? context : Py_None);
-}
-
-static PyObject *run_now(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    struct py__handle *handle = handle_of(self);
-    if (!handle->canceled)
-        py__handle_run(handle);
-    Py_RETURN_NONE;
-}
-
-static PyObject *get_when(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyFloat_FromDouble(handle_of(self)->when);
-}
-
-static PyObject *when(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return get_when(self, NULL);
-}
-
-static PyObject *get_callback(PyObject *self, void *unused)
-{
-    (void)unused;
-    PyObject *callback = handle_of(self)->callback;
-    return Py_NewRef(callback ? callback : Py_None);
-}
-
-static PyObject *get_arguments(PyObject *self, void *unused)
-{
-    (void)unused;
-    const struct py__handle *handle = handle_of(self);
-    return handle->callback ? arguments_as_tuple(handle) : Py_NewRef(Py_None);
-}
-
-static PyObject *get_cancelled(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(handle_of(self)->canceled);
-}
-
-static PyObject *get_scheduled(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(handle_of(self)->call.state == CIO__TIMER);
-}
-
-static PyObject *get_traceback(PyObject *self, void *unused)
-{
-    (void)unused;
-    PyObject *traceback = handle_of(self)->source_traceback;
-    return Py_NewRef(traceback ? traceback : Py_None);
-}
-
-static PyObject *get_repr(PyObject *self, void *unused)
-{
-    (void)unused;
-    PyObject *repr = handle_of(self)->repr;
-    return Py_NewRef(repr ? repr : Py_None);
-}
-
-static PyObject *get_loop(PyObject *self, void *unused)
-{
-    (void)unused;
-    PyObject *loop = (PyObject *)handle_of(self)->loop;
-    return Py_NewRef(loop ? loop : Py_None);
-}
-
-static PyObject *get_context_field(PyObject *self, void *unused)
-{
-    (void)unused;
-    return get_context(self, NULL);
-}
-
-#define METHODS                                                                                    \
-    {"cancel", cancel, METH_NOARGS, PyDoc_STR("The call will not be made.")},                      \
-        {"cancelled", cancelled, METH_NOARGS, PyDoc_STR("Whether cancel() was called.")},          \
-        {"get_context", get_context, METH_NOARGS, PyDoc_STR("The context of the call.")},          \
-    {                                                                                              \
-        "_run", run_now, METH_NOARGS, NULL                                                         \
-    }
-
-/* Private names by which asyncio's own methods, and some programs, know the inside of a handle. */
-#define FIELDS                                                                                     \
-    {"_callback", get_callback, NULL, NULL, NULL}, {"_args", get_arguments, NULL, NULL, NULL},     \
-        {"_cancelled", get_cancelled, NULL, NULL, NULL}, {"_loop", get_loop, NULL, NULL, NULL},    \
-        {"_repr", get_repr, NULL, NULL, NULL}, {"_context", get_context_field, NULL, NULL, NULL},  \
-    {                                                                                              \
-        "_source_traceback", get_traceback, NULL, NULL, NULL                                       \
-    }
-
-static PyMethodDef handle_methods[] = {METHODS, {NULL, NULL, 0, NULL}};
-static PyGetSetDef handle_fields[] = {FIELDS, {NULL, NULL, NULL, NULL, NULL}};
-
-static PyType_Slot handle_slots[] = {
-    {Py_tp_doc, "A call that the loop owes somebody."},
-    {Py_tp_dealloc, dealloc_handle},
-    {Py_tp_traverse, traverse_handle},
-    {Py_tp_clear, clear_handle},
-    {Py_tp_methods, handle_methods},
-    {Py_tp_getset, handle_fields},
-    {0, NULL},
-};
-
-#define HANDLE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION)
-
-PyType_Spec py__handle_spec = {
-    .name = "cio.Handle",
-    .basicsize = sizeof(struct py__handle),
-    .flags = HANDLE_FLAGS,
-    .slots = handle_slots,
-};
-
-static PyMethodDef timer_methods[] = {
-    METHODS,
-    {"when", when, METH_NOARGS, PyDoc_STR("When the call is due, by the loop's clock.")},
-    {NULL, NULL, 0, NULL},
-};
-static PyGetSetDef timer_fields[] = {
-    FIELDS,
-    {"_when", get_when, NULL, NULL, NULL},
-    {"_scheduled", get_scheduled, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot timer_slots[] = {
-    {Py_tp_doc, "A call that the loop owes somebody at a given time."},
-    {Py_tp_dealloc, dealloc_handle},
-    {Py_tp_traverse, traverse_handle},
-    {Py_tp_clear, clear_handle},
-    {Py_tp_methods, timer_methods},
-    {Py_tp_getset, timer_fields},
-    {0, NULL},
-};
-
-PyType_Spec py__timer_handle_spec = {
-    .name = "cio.TimerHandle",
-    .basicsize = sizeof(struct py__handle),
-    .flags = HANDLE_FLAGS,
-    .slots = timer_slots,
-};

@@ -30,12 +30,22 @@ struct py__handle {
     int16_t n_arguments; /* PY__MANY: arguments[0] is a tuple */
     bool canceled;
     bool in_call;
+    bool tracked;      /* by the collector */
+    bool is_safe;      /* a struct py__safe_handle */
     PyObject *scratch; /* what vectorcall may overwrite */
     PyObject *arguments[PY__INLINE_ARGUMENTS];
 };
 
 #define PY__MANY (-1)
 
+/* Of call_soon_threadsafe(), since 3.14. */
+struct py__safe_handle {
+    struct py__handle base;
+    unsigned long runner; /* the thread that makes the call, while it does */
+    struct py__waiter *waiters;
+};
+
+extern PyType_Spec py__safe_handle_spec;
 extern PyType_Spec py__handle_spec;
 extern PyType_Spec py__timer_handle_spec;
 
@@ -45,6 +55,22 @@ extern PyType_Spec py__timer_handle_spec;
  */
 struct py__handle *py__handle_new(struct py__loop *loop, PyTypeObject *type, PyObject *callback,
                                   PyObject *const *arguments, Py_ssize_t n, PyObject *context);
+
+static inline struct py__handle *py__handle(PyObject *self)
+{
+    return (struct py__handle *)self;
+}
+
+/*
+ * The same, queued for the next turn; what is returned is one more reference. While the loop runs,
+ * the collector does not know of it: what is ready is alive, as the loop is, and most of it is gone
+ * soon. It is told of those that are still there when they have left the queue, or the loop its
+ * run.
+ */
+struct py__handle *py__handle_new_soon(struct py__loop *loop, PyTypeObject *type,
+                                       PyObject *callback, PyObject *const *arguments, Py_ssize_t n,
+                                       PyObject *context);
+void py__handle_track(struct py__handle *handle);
 
 /* Another handle of the same call. */
 struct py__handle *py__handle_again(struct py__handle *handle);
@@ -67,6 +93,19 @@ void py__handle_report(struct py__handle *handle);
 
 /* As handle.cancel(). */
 int py__handle_cancel(struct py__handle *handle);
+
+/* Its arguments as a tuple. */
+PyObject *py__handle_arguments(const struct py__handle *handle);
+
+/* Around the call; and a wait until it is over, unless this thread makes it: -1, an exception. */
+void py__safe_handle_begins(struct py__handle *handle);
+void py__safe_handle_ends(struct py__handle *handle);
+int py__safe_handle_wait(struct py__handle *handle);
+
+/* Of the types. */
+int py__handle_traverse(PyObject *self, visitproc visit, void *arg);
+int py__handle_clear(PyObject *self);
+void py__handle_dealloc(PyObject *self);
 
 /* What floor 1 calls: once, and gives the queue's reference up; or as long as a watch stands. */
 void py__handle_call_once(void *arg);

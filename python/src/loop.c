@@ -209,6 +209,7 @@ static void dealloc_loop(PyObject *object)
     clear_loop(object);
     cio_loop_free(py__loop(object)->loop);
     PyMem_Free(py__loop(object)->read_buffer);
+    PyMem_RawFree(py__loop(object)->batch);
     type->tp_free(object);
     Py_DECREF(type);
 }

@@ -40,6 +40,7 @@ struct py__loop {
     cio_ring children;       /* those whose end is watched; the same */
     PyObject *child_watcher; /* asyncio's, for children that have no descriptor; or NULL */
     char *read_buffer;       /* what sockets are read into; NULL: none was yet */
+    struct py__batch *batch; /* the same for datagrams */
     struct py__signals *signals;
     PyObject *origin_tracking_depth;
 
@@ -62,6 +63,7 @@ extern PyMethodDef py__loop_sock_methods[];
 extern PyMethodDef py__loop_name_methods[];
 extern PyMethodDef py__loop_debug_methods[];
 extern PyMethodDef py__loop_connect_methods[];
+extern PyMethodDef py__loop_endpoint_methods[];
 extern PyMethodDef py__loop_serve_methods[];
 extern PyMethodDef py__loop_accepted_methods[];
 extern PyMethodDef py__loop_unix_methods[];

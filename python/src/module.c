@@ -2,6 +2,7 @@
 #include "module.h"
 
 #include "coroutine.h"
+#include "datagram.h"
 #include "handle.h"
 #include "loop.h"
 #include "pipe.h"
@@ -10,13 +11,18 @@
 #include "stream.h"
 #include "tls.h"
 
+/* The name may be one of several parts. */
 static PyObject *import(const char *module, const char *name)
 {
-    PyObject *imported = PyImport_ImportModule(module);
-    if (!imported)
-        return NULL;
-    PyObject *object = PyObject_GetAttrString(imported, name);
-    Py_DECREF(imported);
+    PyObject *object = PyImport_ImportModule(module);
+    while (object && *name) {
+        size_t size = strcspn(name, ".");
+        PyObject *part = PyUnicode_FromStringAndSize(name, (Py_ssize_t)size);
+        PyObject *inner = part ? PyObject_GetAttr(object, part) : NULL;
+        Py_XDECREF(part);
+        Py_SETREF(object, inner);
+        name += size + (name[size] == '.');
+    }
     return object;
 }
 
@@ -167,6 +173,7 @@ static int add_loop_methods(PyTypeObject *type)
         py__loop_signal_methods,   py__loop_connect_methods, py__loop_serve_methods,
         py__loop_accepted_methods, py__loop_unix_methods,    py__loop_sendfile_methods,
         py__loop_pipe_methods,     py__loop_process_methods, py__loop_tls_methods,
+        py__loop_endpoint_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
         if (add_methods(type, chapters[i]) < 0)
@@ -186,13 +193,13 @@ static int add_fields(PyTypeObject *type, PyGetSetDef *fields)
     return 0;
 }
 
-static int add_stream_methods(PyTypeObject *type)
+/* Those of all transports of sockets, and then its own. */
+static int add_transport_methods(PyTypeObject *type, PyMethodDef *own)
 {
     return add_methods(type, py__transport_methods) < 0 ||
                    add_methods(type, py__transport_read_methods) < 0 ||
                    add_methods(type, py__transport_write_methods) < 0 ||
-                   add_methods(type, py__stream_write_methods) < 0 ||
-                   add_fields(type, py__transport_fields) < 0
+                   add_methods(type, own) < 0 || add_fields(type, py__transport_fields) < 0
                ? -1
                : 0;
 }
@@ -210,6 +217,21 @@ static int add_pipe_methods(const struct py__module *py)
                    add_fields(writes, py__pipe_fields) < 0
                ? -1
                : 0;
+}
+
+/* Since 3.12 it is an asyncio.DatagramTransport. */
+static PyTypeObject *make_datagram_type(PyObject *module, const struct py__module *py)
+{
+    PyObject *abstract = import("asyncio", "DatagramTransport");
+    PyObject *bases = NULL;
+    if (abstract && PY_VERSION_HEX >= 0x030C0000)
+        bases = PyTuple_Pack(2, py->std.FlowControlMixin, abstract);
+    else if (abstract)
+        bases = Py_NewRef(py->std.FlowControlMixin);
+    PyTypeObject *type = bases ? py__make_type(module, &py__datagram_spec, bases) : NULL;
+    Py_XDECREF(bases);
+    Py_XDECREF(abstract);
+    return type;
 }
 
 /* What is Python in asyncio, rarely called and works on any loop, is asyncio's own. */
@@ -256,6 +278,18 @@ static int make_tls_types(PyObject *module, struct py__module *py)
                : -1;
 }
 
+/* Only where asyncio has such a one. */
+static int make_safe_handle_type(PyObject *module, struct py__module *py)
+{
+    if (PY_VERSION_HEX < 0x030E0000)
+        return 0;
+    PyObject *base = import("asyncio.events", "_ThreadSafeHandle");
+    if (base)
+        py->safe_handle_type = py__make_type(module, &py__safe_handle_spec, base);
+    Py_XDECREF(base);
+    return py->safe_handle_type ? 0 : -1;
+}
+
 static int make_types(PyObject *module, struct py__module *py)
 {
     py->handle_type = py__make_type(module, &py__handle_spec, py->std.Handle);
@@ -266,14 +300,18 @@ static int make_types(PyObject *module, struct py__module *py)
     py->write_pipe_type = py__make_type(module, &py__write_pipe_spec, py->std.FlowControlMixin);
     py->process_type = py__make_type(module, &py__process_spec, py->std.SubprocessTransport);
     py->process_pipe_type = py__make_type(module, &py__process_pipe_spec, NULL);
+    py->datagram_type = make_datagram_type(module, py);
     py->server_half = py__make_type(module, &py__server_spec, NULL);
     py->loop_type = py__make_type(module, &py__loop_spec, NULL);
     if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
         !py->stream_type || !py->server_half || !py->read_pipe_type || !py->write_pipe_type ||
         !py->process_type || !py->process_pipe_type || add_pipe_methods(py) < 0 ||
         add_methods(py->process_type, py__process_methods) < 0 ||
-        add_fields(py->process_type, py__process_fields) < 0 ||
-        add_stream_methods(py->stream_type) < 0 || add_loop_methods(py->loop_type) < 0)
+        add_fields(py->process_type, py__process_fields) < 0 || !py->datagram_type ||
+        make_safe_handle_type(module, py) < 0 ||
+        add_transport_methods(py->stream_type, py__stream_write_methods) < 0 ||
+        add_transport_methods(py->datagram_type, py__datagram_methods) < 0 ||
+        add_loop_methods(py->loop_type) < 0)
         return -1;
     py->event_loop_type = make_class("EventLoop", py->loop_type, py->std.AbstractEventLoop,
                                      "An event loop for asyncio's programs.");
@@ -287,10 +325,10 @@ static int make_types(PyObject *module, struct py__module *py)
 
 static int fill_module(PyObject *module, struct py__module *py)
 {
-    PyTypeObject *types[] = {py->read_pipe_type,    py->write_pipe_type,   py->process_type,
-                             py->process_pipe_type, py->event_loop_type,   py->handle_type,
-                             py->timer_handle_type, py->stream_type,       py->server_type,
-                             py->tls_type,          py->tls_transport_type};
+    PyTypeObject *types[] = {py->read_pipe_type,    py->write_pipe_type,    py->process_type,
+                             py->process_pipe_type, py->event_loop_type,    py->handle_type,
+                             py->timer_handle_type, py->stream_type,        py->server_type,
+                             py->tls_type,          py->tls_transport_type, py->datagram_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0)
             return -1;
@@ -324,12 +362,14 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->event_loop_type);
     Py_VISIT(py->handle_type);
     Py_VISIT(py->timer_handle_type);
+    Py_VISIT(py->safe_handle_type);
     Py_VISIT(py->coroutine_type);
     Py_VISIT(py->stream_type);
     Py_VISIT(py->read_pipe_type);
     Py_VISIT(py->write_pipe_type);
     Py_VISIT(py->process_type);
     Py_VISIT(py->process_pipe_type);
+    Py_VISIT(py->datagram_type);
     Py_VISIT(py->server_type);
     Py_VISIT(py->server_half);
     Py_VISIT(py->layer_type);
@@ -351,12 +391,14 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->event_loop_type);
     Py_CLEAR(py->handle_type);
     Py_CLEAR(py->timer_handle_type);
+    Py_CLEAR(py->safe_handle_type);
     Py_CLEAR(py->coroutine_type);
     Py_CLEAR(py->stream_type);
     Py_CLEAR(py->read_pipe_type);
     Py_CLEAR(py->write_pipe_type);
     Py_CLEAR(py->process_type);
     Py_CLEAR(py->process_pipe_type);
+    Py_CLEAR(py->datagram_type);
     Py_CLEAR(py->server_type);
     Py_CLEAR(py->server_half);
     Py_CLEAR(py->layer_type);

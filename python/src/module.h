@@ -58,10 +58,12 @@
     X(create_future)                                                                               \
     X(create_task)                                                                                 \
     X(data_received)                                                                               \
+    X(datagram_received)                                                                           \
     X(debug)                                                                                       \
     X(discard)                                                                                     \
     X(done)                                                                                        \
     X(eof_received)                                                                                \
+    X(error_received)                                                                              \
     X(exception)                                                                                   \
     X(extract_stack)                                                                               \
     X(family)                                                                                      \
@@ -140,6 +142,9 @@
     X(set_coroutine_origin_tracking_depth, "sys", "set_coroutine_origin_tracking_depth")           \
     X(socket, "socket", "socket")                                                                  \
     X(subprocess, "asyncio.subprocess", "subprocess")                                              \
+    X(socket_family, "_socket", "socket.family")                                                   \
+    X(socket_proto, "_socket", "socket.proto")                                                     \
+    X(socket_type, "_socket", "socket.type")                                                       \
     X(tasks, "asyncio", "tasks")                                                                   \
     X(AbstractServer, "asyncio", "AbstractServer")                                                 \
     X(BufferedProtocol, "asyncio", "BufferedProtocol")                                             \
@@ -151,7 +156,7 @@
     X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
 
-#define PY__HANDLES_KEPT 1000 /* of each type, to be used again */
+#define PY__HANDLES_KEPT 4096 /* of each type, to be used again */
 
 struct py__handle;
 struct py__ssl;
@@ -178,12 +183,14 @@ struct py__module {
     PyTypeObject *event_loop_type;
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
+    PyTypeObject *safe_handle_type; /* of call_soon_threadsafe(); NULL before 3.14 */
     PyTypeObject *coroutine_type;
     PyTypeObject *stream_type;
     PyTypeObject *read_pipe_type;
     PyTypeObject *write_pipe_type;
     PyTypeObject *process_type;
     PyTypeObject *process_pipe_type;
+    PyTypeObject *datagram_type;
     PyTypeObject *server_half; /* the C half of cio.Server */
     PyTypeObject *server_type;
     PyTypeObject *layer_type; /* of protocols in C: see transport.h */
@@ -196,7 +203,7 @@ struct py__module {
 
     struct py__ssl *ssl; /* of the module ssl; NULL: not needed yet */
 
-    struct py__spare handles, timer_handles;
+    struct py__spare handles, timer_handles, safe_handles;
 };
 
 extern PyModuleDef py__module_def;

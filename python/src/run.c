@@ -163,12 +163,20 @@ static int unhook_asyncgens(struct py__loop *self, PyObject *before)
     return 0;
 }
 
+static int track(cio_handle *handle, void *unused)
+{
+    (void)unused;
+    py__handle_track(handle->arg);
+    return 0;
+}
+
 /* What run_forever() put in place, taken back; an exception that is set stays set. */
 static void clean_up(struct py__loop *self, PyObject *hooks)
 {
     PyObject *exception = py__take_exception();
     self->running = false;
     self->loop->stopping = false;
+    py__loop_visit_ready(self, track, NULL);
     py__signals_end_run(self);
     if (set_running_loop(self, Py_None) < 0 || py__loop_track_origins(self, false) < 0 ||
         (hooks && unhook_asyncgens(self, hooks) < 0))

@@ -77,6 +77,62 @@ enum py__step py__sock_wait(struct py__coroutine *self, struct py__sock *state,
     return *ret ? PY__AWAIT : PY__RAISE;
 }
 
+/* ---- by the socket's own methods ---- */
+
+bool py__sock_blocked(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError) &&
+        !PyErr_ExceptionMatches(PyExc_InterruptedError))
+        return false;
+    PyErr_Clear();
+    return true;
+}
+
+enum py__step py__sock_by_method(struct py__coroutine *self, struct py__sock *state,
+                                 const char *method, enum cio__direction direction, PyObject **ret)
+{
+    PyObject *function = PyObject_GetAttrString(state->sock, method);
+    if (!function)
+        return PY__RAISE;
+    size_t n = 0;
+    while (n < PY__SOCK_ARGUMENTS && state->arguments[n])
+        n++;
+    *ret = PyObject_Vectorcall(function, state->arguments, n, NULL);
+    Py_DECREF(function);
+    if (*ret)
+        return PY__RETURN;
+    return py__sock_blocked() ? py__sock_wait(self, state, direction, ret) : PY__RAISE;
+}
+
+/* A field of the C half of a socket, without the property that makes an enumeration's member. */
+static int field(PyObject *descriptor, PyObject *sock)
+{
+    PyObject *value =
+        Py_TYPE(descriptor)->tp_descr_get(descriptor, sock, (PyObject *)Py_TYPE(sock));
+    int number = value ? (int)PyLong_AsLong(value) : -1;
+    Py_XDECREF(value);
+    return number;
+}
+
+int py__sock_look(struct py__coroutine *self, struct py__sock *state)
+{
+    const struct py__module *py = self->loop->py;
+    if (py__sock_check(self, state) < 0)
+        return -1;
+    if (Py_TYPE(state->sock) != (PyTypeObject *)py->std.socket)
+        return 0; /* its methods may be others */
+    int family = field(py->std.socket_family, state->sock);
+    state->family = py__family_is_known(family) ? family : 0;
+    return 0;
+}
+
+PyObject *py__sock_like(struct py__coroutine *self, const struct py__sock *state, int fd)
+{
+    const struct py__module *py = self->loop->py;
+    return py__socket_object(self->loop, state->family, field(py->std.socket_type, state->sock),
+                             field(py->std.socket_proto, state->sock), fd);
+}
+
 int py__sock_traverse(void *data, visitproc visit, void *arg)
 {
     struct py__sock *state = data;

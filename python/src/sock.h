@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "addresses.h"
 #include "arguments.h"
 #include "coroutine.h"
 #include "wait.h"
@@ -20,6 +21,7 @@ struct py__sock {
     Py_buffer buffer;                        /* .obj NULL: none */
     size_t done;                             /* bytes of it */
     int fd;
+    int family; /* 0: the socket's own methods are called */
 };
 
 /* A coroutine on a socket: the first of values, which are as many as the signature has. */
@@ -35,6 +37,16 @@ void py__raise_refusal(int error, PyObject *address);
 
 /* What each asks first: no SSL socket, and in debug mode no blocking one. Fills fd. */
 int py__sock_check(struct py__coroutine *self, struct py__sock *state);
+
+/* The same, and the family, if it is one that we know and the socket is the standard library's. */
+int py__sock_look(struct py__coroutine *self, struct py__sock *state);
+
+/* A new object like the socket's, that has fd from now on; NULL: fd is still the caller's. */
+PyObject *py__sock_like(struct py__coroutine *self, const struct py__sock *state, int fd);
+
+/* sock.method(*arguments), those of the coroutine; or a wait, if that would block. */
+enum py__step py__sock_by_method(struct py__coroutine *self, struct py__sock *state,
+                                 const char *method, enum cio__direction direction, PyObject **ret);
 
 /*
  * After a step has begun: ends the wait. False: what was awaited has raised.
@@ -53,6 +65,12 @@ static inline bool py__would_block(ssize_t rc)
 
 /* Whether the exception that is set says that a call would block; then it is cleared. */
 bool py__sock_blocked(void);
+
+/* With the words of the module socket: how many bytes are asked for. -1: an exception. */
+Py_ssize_t py__sock_size(PyObject *number, const char *method);
+
+/* The same: takes a buffer that can be written to, the first argument. */
+int py__sock_take_buffer(struct py__sock *state, const char *method);
 
 #define PY__SOCK_METHODS(X)                                                                        \
     X(sock_recv, "(sock, n)", "Receive up to n bytes.")                                            \

@@ -48,24 +48,29 @@ static enum py__step after_call(struct py__coroutine *self, struct py__sock *sta
     return result ? PY__RETURN : PY__RAISE;
 }
 
-static int size_asked(const struct py__sock *state, size_t *ret_size)
+Py_ssize_t py__sock_size(PyObject *number, const char *method)
 {
-    Py_ssize_t size = PyNumber_AsSsize_t(state->arguments[0], PyExc_OverflowError);
-    if (size == -1 && PyErr_Occurred())
-        return -1;
-    if (size < 0) {
-        PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
-        return -1;
-    }
-    *ret_size = (size_t)size;
-    return 0;
+    PyObject *index = PyNumber_Index(number);
+    Py_ssize_t size = index ? PyLong_AsSsize_t(index) : -1;
+    Py_XDECREF(index);
+    if (size >= 0 || PyErr_Occurred())
+        return size;
+    PyErr_Format(PyExc_ValueError, "negative buffersize in %s", method);
+    return -1;
+}
+
+static int size_asked(struct py__sock *state)
+{
+    Py_ssize_t size = py__sock_size(state->arguments[0], "recv");
+    state->done = (size_t)size;
+    return size < 0 ? -1 : 0;
 }
 
 static enum py__step receive_step(struct py__coroutine *self, PyObject *sent, PyObject **ret)
 {
     struct py__sock *state = py__coroutine_state(self);
     if (self->at++ == 0) {
-        if (size_asked(state, &state->done) < 0 || py__sock_check(self, state) < 0)
+        if (size_asked(state) < 0 || py__sock_check(self, state) < 0)
             return PY__RAISE;
     } else if (!py__sock_resume(state, sent)) {
         return PY__RAISE;
@@ -76,16 +81,14 @@ static enum py__step receive_step(struct py__coroutine *self, PyObject *sent, Py
     return after_call(self, state, rc, data, ret);
 }
 
-/* With the words of the module socket. */
-static int take_buffer(struct py__sock *state)
+int py__sock_take_buffer(struct py__sock *state, const char *method)
 {
     PyObject *object = state->arguments[0];
     if (PyObject_GetBuffer(object, &state->buffer, PyBUF_WRITABLE) == 0)
         return 0;
     PyErr_Clear();
-    PyErr_Format(PyExc_TypeError,
-                 "recv_into() argument 1 must be read-write bytes-like object, not %.50s",
-                 Py_TYPE(object)->tp_name);
+    PyErr_Format(PyExc_TypeError, "%s() argument 1 must be read-write bytes-like object, not %.50s",
+                 method, Py_TYPE(object)->tp_name);
     return -1;
 }
 
@@ -93,7 +96,7 @@ static enum py__step receive_into_step(struct py__coroutine *self, PyObject *sen
 {
     struct py__sock *state = py__coroutine_state(self);
     if (self->at++ == 0) {
-        if (py__sock_check(self, state) < 0 || take_buffer(state) < 0)
+        if (py__sock_check(self, state) < 0 || py__sock_take_buffer(state, "recv_into") < 0)
             return PY__RAISE;
     } else if (!py__sock_resume(state, sent)) {
         return PY__RAISE;

@@ -5,8 +5,7 @@
 #include "errors.h"
 #include "stream.h"
 
-#define VECTOR 64           /* chunks that leave in one system call */
-#define VAIN_WRITES_QUIET 5 /* on a lost connection, before a line of log each */
+#define VECTOR 64 /* chunks that leave in one system call */
 
 static const char fatal[] = "Fatal write error on socket transport";
 
@@ -23,13 +22,6 @@ static int check(const struct py__stream *self, const char *method)
         return -1;
     }
     return 0;
-}
-
-static int count_vain_write(struct py__stream *self)
-{
-    if (self->base.conn_lost++ < VAIN_WRITES_QUIET)
-        return 0;
-    return py__log("warning", "(s)", "socket.send() raised exception.");
 }
 
 /* ---- sending ---- */
@@ -54,7 +46,7 @@ int py__stream_write(struct py__stream *self, const char *data, size_t size)
 {
     struct py__transport *base = &self->base;
     if (unlikely(base->conn_lost))
-        return count_vain_write(self);
+        return py__transport_count_vain_write(base);
     ssize_t sent = 0;
     if (likely(base->queue.n == 0)) {
         sent = send_now(base, data, size);
@@ -72,7 +64,7 @@ static int write_bytes(struct py__stream *self, PyObject *bytes)
     if (size == 0)
         return 0;
     if (unlikely(base->conn_lost))
-        return count_vain_write(self);
+        return py__transport_count_vain_write(base);
     ssize_t sent = 0;
     if (likely(base->queue.n == 0)) {
         sent = send_now(base, PyBytes_AS_STRING(bytes), size);
@@ -175,7 +167,8 @@ static PyObject *writelines(PyObject *object, PyObject *list)
         return NULL;
     int rc = 0;
     if (PyList_GET_SIZE(chunks))
-        rc = self->base.conn_lost ? count_vain_write(self) : write_chunks(self, chunks);
+        rc = self->base.conn_lost ? py__transport_count_vain_write(&self->base)
+                                  : write_chunks(self, chunks);
     Py_DECREF(chunks);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }

@@ -195,6 +195,9 @@ static inline bool py__transport_is_reading(const struct py__transport *self)
 
 int py__transport_close(struct py__transport *self);
 
+/* A write on a connection that is lost: the first ones are quiet, then each is a line of log. */
+int py__transport_count_vain_write(struct py__transport *self);
+
 /* Drops what is not written. exception: borrowed, or NULL. */
 int py__transport_force_close(struct py__transport *self, PyObject *exception);
 

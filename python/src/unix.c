@@ -174,16 +174,14 @@ static PyObject *create_unix_connection(PyObject *loop, PyObject *const *argumen
 
 /* ---- create_unix_server() ---- */
 
-/* 1: the path is a file's, not one of the abstract names. */
-static int is_file(PyObject *path)
+bool py__is_file_path(PyObject *path)
 {
     if (PyUnicode_Check(path))
         return PyUnicode_GET_LENGTH(path) && PyUnicode_READ_CHAR(path, 0) != 0;
     return PyBytes_Check(path) && PyBytes_GET_SIZE(path) && PyBytes_AS_STRING(path)[0] != 0;
 }
 
-/* A socket that an earlier server has left there. */
-static int remove_stale(PyObject *path)
+int py__remove_stale(PyObject *path)
 {
     PyObject *status = py__call("os", "stat", "(O)", path);
     PyObject *mode = status ? PyObject_GetAttrString(status, "st_mode") : NULL;
@@ -228,7 +226,7 @@ static void raise_in_use(PyObject *path)
 static int bind_path(struct py__loop *loop, struct local *state)
 {
     PyObject *path = state->arguments[PATH];
-    if (is_file(path) && remove_stale(path) < 0)
+    if (py__is_file_path(path) && py__remove_stale(path) < 0)
         return -1;
     PyObject *result = PyObject_CallMethodOneArg(state->sock, loop->py->names.bind, path);
     Py_XDECREF(result);
@@ -275,7 +273,7 @@ static int clean_up(struct py__loop *loop, struct local *state)
     if (wanted <= 0)
         return wanted;
     PyObject *path = PyObject_CallMethodNoArgs(state->sock, loop->py->names.getsockname);
-    int rc = !path ? -1 : is_file(path) ? py__server_clean_up(state->server, path) : 0;
+    int rc = !path ? -1 : py__is_file_path(path) ? py__server_clean_up(state->server, path) : 0;
     Py_XDECREF(path);
     return rc;
 }

@@ -25,15 +25,20 @@ static int grow(struct py__write_queue *queue)
     return 0;
 }
 
-int py__write_queue_append(struct py__write_queue *queue, PyObject *bytes)
+int py__write_queue_put(struct py__write_queue *queue, PyObject *object, size_t size)
 {
     if (queue->n == queue->room && grow(queue) < 0) {
-        Py_DECREF(bytes);
+        Py_DECREF(object);
         return -1;
     }
-    queue->chunks[place_of(queue, queue->n++)] = bytes;
-    queue->size += (size_t)PyBytes_GET_SIZE(bytes);
+    queue->chunks[place_of(queue, queue->n++)] = object;
+    queue->size += size;
     return 0;
+}
+
+int py__write_queue_append(struct py__write_queue *queue, PyObject *bytes)
+{
+    return py__write_queue_put(queue, bytes, (size_t)PyBytes_GET_SIZE(bytes));
 }
 
 int py__write_queue_vector(const struct py__write_queue *queue, struct iovec *vector, int n)
@@ -55,6 +60,17 @@ static PyObject *take_first(struct py__write_queue *queue)
     queue->head = place_of(queue, 1);
     queue->n--;
     return first;
+}
+
+PyObject *py__write_queue_first(const struct py__write_queue *queue)
+{
+    return queue->chunks[queue->head];
+}
+
+void py__write_queue_drop(struct py__write_queue *queue, size_t size)
+{
+    queue->size -= size;
+    Py_DECREF(take_first(queue));
 }
 
 void py__write_queue_advance(struct py__write_queue *queue, size_t size)

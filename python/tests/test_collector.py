@@ -263,3 +263,44 @@ def test_a_connection_over_tls_that_nobody_holds(loop):
         server.close()
 
     loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("what", ["ran", "cancelled", "ready"])
+def test_handles_that_were_ready_while_the_loop_ran(what):
+    """The collector learns of them when they leave the queue, or the loop its run."""
+
+    def make():
+        loop, thing = cio.EventLoop(), Thing()
+
+        def begin():
+            thing.handle = loop.call_soon(print, thing) if what != "ran" else loop.call_soon(lambda thing: None, thing)
+            thing.handles = [loop.call_soon(lambda thing: None, thing) for _ in range(3)]
+            if what == "cancelled":
+                thing.handle.cancel()
+            if what == "ready":
+                loop.stop()
+
+        loop.call_soon(begin)
+        loop.call_soon(loop.stop) if what == "ready" else loop.call_later(0.001, loop.stop)
+        loop.run_forever()
+        assert gc.is_tracked(thing.handle)
+        thing.loop = loop
+        return weakref.ref(thing)
+
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        assert collected(make)
+
+
+def test_ready_handles_keep_what_they_call(loop):
+    """Collections while they wait in the queue."""
+    seen = []
+
+    async def main():
+        for n in range(5000):
+            loop.call_soon(lambda n, thing: seen.append(n), n, Thing())
+            if n % 500 == 0:
+                gc.collect()
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+    assert seen == list(range(5000))

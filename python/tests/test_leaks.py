@@ -198,6 +198,23 @@ async def raw_sockets(loop):
 
 
 @operation
+async def raw_datagrams(loop):
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        receiving = asyncio.create_task(loop.sock_recvfrom(sock, 100))
+        await asyncio.sleep(0)
+        await loop.sock_sendto(sock, b"x", sock.getsockname())
+        await receiving
+        await loop.sock_sendto(sock, b"x", sock.getsockname())
+        await loop.sock_recvfrom_into(sock, bytearray(10))
+        receiving = asyncio.create_task(loop.sock_recvfrom(sock, 100))
+        await asyncio.sleep(0)
+        receiving.cancel()
+        await asyncio.wait([receiving])
+
+
+@operation
 async def raw_connections(loop):
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
@@ -381,6 +398,38 @@ async def datagrams(loop):
     await received
     one.close()
     two.close()
+    await asyncio.sleep(0)
+
+
+@operation
+async def crowds_of_datagrams(loop):
+    """Some of them are received and never delivered; and some wait to be sent."""
+    received = loop.create_future()
+
+    class Receiver(asyncio.DatagramProtocol):
+        n = 0
+
+        def datagram_received(self, data, address):
+            self.n += 1
+            if self.n == 40:
+                received.set_result(data)
+
+    one, _ = await loop.create_datagram_endpoint(Receiver, local_addr=("127.0.0.1", 0))
+    two, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=one.get_extra_info("sockname"))
+    for _ in range(60):
+        two.sendto(b"x")
+    await received
+    one.close()
+    two.close()
+    sock, peer = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+    with peer:
+        peer.bind("\0cio-leaks-%d" % os.getpid())
+        sock.connect(peer.getsockname())
+        full, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=sock)
+        for _ in range(100):
+            full.sendto(b"x" * 10000)
+        full.abort()
+        await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 

@@ -295,3 +295,64 @@ def test_two_threads_with_an_interpreter_each():
     for thread in threads:
         thread.join()
     assert failures == [None, None]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="since 3.14")
+@pytest.mark.parametrize("method", ["cancel", "cancelled"])
+def test_t48_a_handle_of_another_thread_waits_for_its_call(loop, method):
+    began, over, seen = threading.Event(), threading.Event(), []
+
+    def called():
+        handles[0].cancelled()  # its own thread does not wait
+        began.set()
+        for _ in range(100):
+            time.sleep(0.001)
+        over.set()
+
+    def ask():
+        began.wait()
+        getattr(handles[0], method)()
+        seen.append(over.is_set())
+
+    assert isinstance(loop.call_soon_threadsafe(print), asyncio.events._ThreadSafeHandle)
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    handles = [loop.call_soon_threadsafe(called)]
+    loop.call_soon_threadsafe(loop.stop)
+    loop.run_forever()
+    for thread in threads:
+        thread.join()
+    assert seen == [True] * 3 and handles[0].cancelled() is (method == "cancel")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="since 3.14")
+def test_a_signal_ends_the_wait_for_a_handle():
+    program = textwrap.dedent("""
+        import cio, signal, threading, time
+        class Alarm(Exception): pass
+        def alarm(*_): raise Alarm
+        signal.signal(signal.SIGALRM, alarm)
+        loop, began, over = cio.EventLoop(), threading.Event(), threading.Event()
+        def called():
+            began.set()
+            over.wait(30)
+        handle = loop.call_soon_threadsafe(called)
+        loop.call_soon_threadsafe(loop.stop)
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        began.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            handle.cancel()
+        except Alarm:
+            assert not over.is_set()
+        else:
+            raise AssertionError("no alarm")
+        over.set()
+        thread.join()
+        assert not handle.cancelled()
+        loop.close()
+    """)
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
