@@ -1,97 +1,33 @@
 /* examples/graceful.c: a server that is sent real signals. */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net.h"
+#include "program.h"
 #include "test.h"
 
-enum { CANNOT_EXEC = 126 };
-
-static struct {
-    pid_t pid;
-    int out;
-    char text[8192];
-    struct sockaddr_in address;
-} server;
-
-static _Noreturn void be_server(const char *grace, int out)
-{
-#ifdef CIO_EXAMPLES_DIR
-    signal(SIGINT, SIG_DFL);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    execl(CIO_EXAMPLES_DIR "/graceful", "graceful", "0", grace, NULL);
-    _exit(errno == ENOEXEC ? CANNOT_EXEC : 127);
-#else
-    (void)grace, (void)out;
-    _exit(127);
-#endif
-}
+static struct program server;
+static struct sockaddr_in address;
 
 /* Reads what the server says until `until` is in it. */
 static void expect(const char *until)
 {
-    size_t used = strlen(server.text);
-    while (!strstr(server.text, until)) {
-        ssize_t n = read(server.out, server.text + used, sizeof server.text - used - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            fail_msg("no \"%s\" in:\n%s", until, server.text);
-        used += (size_t)n;
-        server.text[used] = '\0';
-    }
-}
-
-static int wait_for_server(void)
-{
-    int status = -1;
-    expect("");
-    char rest[512];
-    while (read(server.out, rest, sizeof rest) > 0)
-        continue;
-    close(server.out);
-    assert_int_equal(waitpid(server.pid, &status, 0), server.pid);
-    return status;
+    program_read(&server, until);
+    program_assert_contains(server.out_text, until);
 }
 
 static void start_server(const char *grace)
 {
-#ifndef CIO_EXAMPLES_DIR
-    test_skip("built without the examples");
-#endif
-    int fds[2], port = 0;
-    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-    server.pid = fork();
-    assert_true(server.pid >= 0);
-    if (server.pid == 0)
-        be_server(grace, fds[1]);
-    close(fds[1]);
-    server.out = fds[0];
-    char byte;
-    ssize_t n = read(server.out, &byte, 1);
-    if (n != 1 && WEXITSTATUS(wait_for_server()) == CANNOT_EXEC)
-        test_skip("the examples are not for this machine");
-    assert_int_equal(n, 1);
-    server.text[0] = byte;
-    expect("\n");
-    assert_int_equal(sscanf(server.text, "listening on port %d", &port), 1);
-    server.address = (struct sockaddr_in){.sin_family = AF_INET,
-                                          .sin_port = htons((uint16_t)port),
-                                          .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    program_start(&server, "graceful", ARGUMENTS("0", grace));
+    address = program_address(&server);
 }
 
 static void expect_exit(int code)
 {
-    int status = wait_for_server();
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != code)
-        fail_msg("status %#x:\n%s", status, server.text);
+    program_finish(&server);
+    if (server.exit_code != code)
+        fail_msg("exit code %d:\n%s%s", server.exit_code, server.out_text, server.err_text);
 }
 
 static void say(int fd, const char *text)
@@ -116,8 +52,8 @@ static void expect_closed(int fd)
 static void ends_in_good_order(int number)
 {
     start_server("60");
-    int idle = net_connect_blocking(&server.address);
-    int busy = net_connect_blocking(&server.address);
+    int idle = net_connect_blocking(&address);
+    int busy = net_connect_blocking(&address);
     say(idle, "1\n");
     expect_line(idle, "done 1\n");
     expect("[req-001] works for 1 ms");
@@ -147,7 +83,7 @@ TEST(t52_sigint_too)
 TEST(t52_the_grace_ends)
 {
     start_server("0.05");
-    int busy = net_connect_blocking(&server.address);
+    int busy = net_connect_blocking(&address);
     say(busy, "60000\n");
     expect("[req-001] works");
     kill(server.pid, SIGTERM);
@@ -160,7 +96,7 @@ TEST(t52_the_grace_ends)
 TEST(t52_a_second_signal_is_obeyed_at_once)
 {
     start_server("60");
-    int busy = net_connect_blocking(&server.address);
+    int busy = net_connect_blocking(&address);
     say(busy, "60000\n");
     expect("[req-001] works");
     kill(server.pid, SIGINT);
@@ -169,8 +105,7 @@ TEST(t52_a_second_signal_is_obeyed_at_once)
     expect("again");
     expect("[req-001] canceled");
     expect_closed(busy);
-    int status = wait_for_server();
-    assert_true(WIFEXITED(status));
+    program_finish(&server); /* not killed */
 }
 
 TEST(t52_without_clients_it_ends_at_once)
