@@ -153,7 +153,7 @@ TEST(t75_each_block_is_reported_once)
     assert_int_equal(cio_run_with(&debugging, blocks_and_goes_on, NULL), 0);
     errors_end(&errors);
     assert_in_range(count(errors.text, "has blocked"), 1, 2);
-    assert_int_equal(count(errors.text, "took"), 2);
+    assert_int_equal(count(errors.text, "'Task-1' took"), 2);
 }
 
 static int quick(void *arg)

@@ -15,6 +15,30 @@ static void say(int fd, const char *text)
     assert_int_equal(send(fd, text, strlen(text), 0), (ssize_t)strlen(text));
 }
 
+/* Nothing is left for the socket of that port; unknown to the kernel's list: nothing is either. */
+static bool all_received(int port)
+{
+    char line[512];
+    unsigned local, queued = 0, rest;
+    FILE *sockets = fopen("/proc/net/udp", "re");
+    assert_non_null(sockets);
+    while (fgets(line, sizeof line, sockets))
+        if (sscanf(line, " %*u: %*x:%x %*x:%*x %*x %*x:%x", &local, &rest) == 2 &&
+            local == (unsigned)port)
+            queued = rest;
+    fclose(sockets);
+    return queued == 0;
+}
+
+/* What comes later than the signal would not be counted. */
+static void await_received(const struct sockaddr_in *address)
+{
+    const struct timespec a_while = {.tv_nsec = 300000000}; /* it has it, and works */
+    while (!all_received(ntohs(address->sin_port)))
+        usleep(1000);
+    nanosleep(&a_while, NULL);
+}
+
 TEST(statsd_adds_up_what_it_is_sent)
 {
     struct program p;
@@ -32,8 +56,7 @@ TEST(statsd_adds_up_what_it_is_sent)
     memset(long_name, 'n', sizeof long_name);
     memcpy(long_name + sizeof long_name - 5, ":1|c", 5);
     say(fd, long_name);
-    struct timespec while_it_works = {.tv_nsec = 300000000};
-    nanosleep(&while_it_works, NULL); /* what comes later than the signal would not be counted */
+    await_received(&address);
     assert_int_equal(kill(p.pid, SIGINT), 0);
     program_finish(&p);
     assert_int_equal(p.exit_code, 130);
