@@ -578,6 +578,63 @@ TEST(an_end_right_after_an_update_of_keys)
     assert_int_equal(run_quiet(new_keys_and_the_end, NULL), 0);
 }
 
+/* A ticket of many records has come in part when we end: the end is told when the rest is there. */
+static int big_ticket(SSL *ssl, void *arg)
+{
+    static const char data[2000];
+    (void)arg;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof data);
+}
+
+static size_t make_ticket(SSL *peer, char *data, size_t size)
+{
+    BIO *socket = SSL_get_wbio(peer), *memory = BIO_new(BIO_s_mem());
+    assert_non_null(memory);
+    BIO_up_ref(socket);
+    BIO_up_ref(memory);
+    SSL_set0_wbio(peer, memory);
+    SSL_CTX_set_session_ticket_cb(SSL_get_SSL_CTX(peer), big_ticket, NULL, NULL);
+    SSL_set_max_send_fragment(peer, 512);
+    assert_int_equal(SSL_new_session_ticket(peer), 1);
+    assert_int_equal(SSL_do_handshake(peer), 1);
+    int n = BIO_read(memory, data, (int)size);
+    assert_true(n > 2000);
+    SSL_set0_wbio(peer, socket);
+    BIO_free(memory);
+    return (size_t)n;
+}
+
+static int end_amid_a_ticket(void *arg)
+{
+    struct duo d = {.is_server = true};
+    char ticket[10000], data[10];
+    (void)arg;
+    open_duo(&d);
+    assert_int_equal(SSL_write(d.peer, "first", 5), 5);
+    assert_int_equal(cio_read_exactly(d.s, data, 5), 5);
+    size_t size = make_ticket(d.peer, ticket, sizeof ticket);
+    cio_task *task = cio_create_task(read_task, &(struct reading){d.s, data, sizeof data, NULL});
+    net_write(d.fd, ticket, 700);
+    settle_streams();
+    assert_int_equal(cio_write_eof(d.s), 0);
+    net_write(d.fd, ticket + 700, size - 700);
+    settle_streams();
+    assert_int_equal(SSL_read(d.peer, data, sizeof data), 0);
+    assert_int_equal(SSL_get_error(d.peer, 0), SSL_ERROR_ZERO_RETURN);
+    assert_int_equal(SSL_write(d.peer, "last", 4), 4);
+    assert_int_equal(cio_await(task), 4);
+    assert_memory_equal(data, "last", 4);
+    assert_int_equal(SSL_shutdown(d.peer), 1);
+    assert_int_equal(cio_close(d.s), 0);
+    end_duo(&d);
+    return 0;
+}
+
+TEST(an_end_amid_a_ticket_is_told_after_it)
+{
+    assert_int_equal(run_quiet(end_amid_a_ticket, NULL), 0);
+}
+
 /* Questions for new keys from a peer that reads no answer: bounded, and then it is enough. */
 static int key_flood(void *arg)
 {

@@ -174,9 +174,16 @@ static int layer_send_past(struct cio__layer *layer)
     return tls->kernel && tls->state == CIO__TLS_OPEN ? cio__tls_kernel_ready(tls) : -EOPNOTSUPP;
 }
 
+/* OpenSSL says no end in the middle of a message of the peer's, a ticket for instance. */
+static bool is_amid_message(const struct cio__tls *tls)
+{
+    return SSL_in_init(tls->ssl) && SSL_get_key_update_type(tls->ssl) == SSL_KEY_UPDATE_NONE;
+}
+
 int cio__tls_tell_end(struct cio__tls *tls)
 {
-    if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)) {
+    tls->end_is_due = is_amid_message(tls);
+    if (!tls->end_is_due && !(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)) {
         cio__tls_forget_errors();
         int ret = SSL_in_init(tls->ssl) ? SSL_do_handshake(tls->ssl) : 1; /* an update of keys */
         if (ret == 1)
@@ -202,8 +209,11 @@ ssize_t cio__tls_read(struct cio__tls *tls, void *data, size_t size)
     size_t n;
     cio__tls_forget_errors();
     int ret = SSL_read_ex(tls->ssl, data, size, &n);
-    if (unlikely(ret != 1))
-        return cio__tls_outcome(tls, ret);
+    int rc = unlikely(ret != 1) ? cio__tls_outcome(tls, ret) : 1;
+    if (unlikely(tls->end_is_due) && (rc > 0 || rc == -EAGAIN))
+        cio__tls_tell_end(tls); /* the rest of the message has come, perhaps */
+    if (unlikely(rc <= 0))
+        return rc;
     tls->more = SSL_has_pending(tls->ssl) || tls->early;
     return (ssize_t)n;
 }

@@ -60,14 +60,15 @@ struct cio__tls {
     char *out;
     uint32_t out_begin;
     uint32_t out_end;
-    uint8_t state; /* enum cio__tls_state */
-    bool more;     /* OpenSSL may have bytes that it has read already */
-    bool eof;      /* the socket has ended */
-    bool alone;    /* a record is being written behind which there is none */
-    bool kernel;   /* the kernel encrypts what is sent; .out is then what kernel.c says */
-    uint8_t kind;  /* with it: of the records that OpenSSL writes */
-    int socket_rc; /* what the socket, or our memory, said to the BIO */
-    int rc;        /* the first failure */
+    uint8_t state;   /* enum cio__tls_state */
+    bool more;       /* OpenSSL may have bytes that it has read already */
+    bool eof;        /* the socket has ended */
+    bool alone;      /* a record is being written behind which there is none */
+    bool end_is_due; /* to be told: after a message of the peer's that has come in part */
+    bool kernel;     /* the kernel encrypts what is sent; .out is then what kernel.c says */
+    uint8_t kind;    /* with it: of the records that OpenSSL writes */
+    int socket_rc;   /* what the socket, or our memory, said to the BIO */
+    int rc;          /* the first failure */
 
     char *early; /* what was received before TLS began: early[early_begin..early_end) */
     size_t early_begin;
