@@ -129,7 +129,8 @@ demo() { # [ARGUMENT...]
 }
 
 # Objects of Python come from malloc() then, so that the sanitizer sees each. Python itself never frees all that it has.
-# Nothing forks there: a child whose parent had threads may find the sanitizer's own allocator locked for ever.
+# No test goes on in a forked child there (test_unix_events, tests named so): if the parent had threads, the child may find the
+# sanitizer's own allocator locked for ever. A child that becomes another program at once is no matter.
 test_asan() { # PYTHON
     local status=0 variant=-asan flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1'
     prepare "$1" --config-settings cmake.define.CMAKE_C_FLAGS="$flags" --config-settings cmake.build-type=None --config-settings install.strip=false || return 1

@@ -34,7 +34,7 @@ LOOPS = {
     "aiofastnet": "patched:aiofastnet_on_uvloop",
 }
 HTTP = {"http-aiohttp": "aiohttp", "http-uvicorn": "uvicorn"}
-SAMPLE_LIMIT = 120
+SAMPLE_LIMIT = 60
 HTTP_SECONDS = 2
 HTTP_CONNECTIONS = 16
 # Callgrind's two runs have these; what both do once goes out in the difference.
