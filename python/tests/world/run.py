@@ -38,7 +38,7 @@ SUITES = {
         Suite("aiohttp", [*PYTEST, "freezegun", "re-assert", "proxy.py", "pytest-cov", "time-machine", "uvloop", "Brotli", "isal",
                           "zlib-ng", "pytest-codspeed", "setuptools-git", "gunicorn", "cryptography", "pydantic", "backports.zstd"],
               ["-m", "not autobahn and not internal and not dev_mode", "--aiohttp-loop=pyloop", "-n2", "--dist=loadfile",
-               "--no-cov", "-p", "no:doctest"]),
+               "--no-cov"]),
         Suite("anyio", [*PYTEST, "exceptiongroup", "psutil", "hypothesis", "trio", "truststore"], ["-m", "not network", "-k", "not trio", "-n2"]),
         Suite("uvicorn", [*PYTEST, "anyio", "httpx", "h11", "httptools", "websockets", "wsproto", "a2wsgi", "cryptography", "watchfiles",
                           "python-dotenv", "pyyaml", "typing_extensions", "coverage"], []),
@@ -139,6 +139,10 @@ def main():
             row |= {outcome: count(outcomes[loop], outcome) for outcome in ("passed", "failed", "skipped")}
             figures.append(row)
             print("{suite} on {loop}: {passed} passed, {failed} failed, {skipped} skipped".format(**row), flush=True)
+            if not row["passed"]:
+                worse += 1
+                log = folder / name / f"{loop}.log"
+                print(f"  it did not run: {log}", *log.read_text(errors="replace").splitlines()[-5:], sep="\n  ", flush=True)
         for test, outcome in sorted(outcomes.get("asyncio", {}).items() if "cio" in outcomes else []):
             ours = outcomes["cio"].get(test, "missing")
             if outcome == "passed" and ours != "passed":
