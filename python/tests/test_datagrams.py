@@ -2,6 +2,7 @@
 import asyncio
 import errno
 import gc
+import logging
 import os
 import socket
 import subprocess
@@ -49,6 +50,14 @@ def run(request):
 def ours(run):
     if not isinstance(run.loop, cio.EventLoop):
         pytest.skip("asyncio does it otherwise")
+    return run
+
+
+@pytest.fixture
+def pausing(run):
+    """Where datagrams can be paused: in asyncio since some maintenance release of 3.11."""
+    if not isinstance(run.loop, cio.EventLoop) and not hasattr(asyncio.selector_events._SelectorTransport, "resume_reading"):
+        pytest.skip("asyncio cannot pause datagrams")
     return run
 
 
@@ -160,7 +169,7 @@ def test_no_datagram_after_close(run):
     run(work)
 
 
-def test_pausing_in_a_crowd(run):
+def test_pausing_in_a_crowd(pausing):
     async def work(loop):
         def after(protocol, data):
             if data in (b"20", b"35"):
@@ -178,7 +187,7 @@ def test_pausing_in_a_crowd(run):
         assert receiver.said == numbers(BURST)
         await close(server, client)
 
-    run(work)
+    pausing(work)
 
 
 def test_another_protocol_in_a_crowd(run):
@@ -686,7 +695,8 @@ def test_what_is_sent_after_the_end(run, caplog):
         server.sendto(b"still", server.get_extra_info("sockname"))
         assert await receiver.lost is None and receiver.said == []
 
-    run(work)
+    with caplog.at_level(logging.WARNING, logger="asyncio"):
+        run(work)
     assert [record.getMessage() for record in caplog.records] == ["socket.send() raised exception."] * 3
 
 
@@ -715,7 +725,7 @@ def test_an_endpoint_that_is_forgotten_while_it_reads_lives_on(run):
     run(work)
 
 
-def test_an_endpoint_that_is_paused_and_forgotten_goes(run):
+def test_an_endpoint_that_is_paused_and_forgotten_goes(pausing):
     async def work(loop):
         server, receiver = await endpoint(loop)
         server.pause_reading()
@@ -725,10 +735,11 @@ def test_an_endpoint_that_is_paused_and_forgotten_goes(run):
         with pytest.warns(ResourceWarning, match="unclosed transport <.*DatagramTransport fd="):
             gc.collect()
             await turns()
+        for _ in range(3):  # what the warning was kept by may be garbage too
             gc.collect()
         assert reference() is None
 
-    run(work)
+    pausing(work)
 
 
 def test_the_loops_end_with_datagrams_that_were_not_delivered():
