@@ -219,7 +219,7 @@ static int set_pipe(PyObject *object, PyObject *value, void *unused)
     return 0;
 }
 
-#define COMMON_FIELDS                                                                              \
+#define FIELDS_OF_ALL                                                                              \
     {"_loop", get_loop, NULL, NULL, NULL}, {"_protocol", get_protocol_field, NULL, NULL, NULL},    \
         {"_extra", get_extra, NULL, NULL, NULL}, {"_high_water", get_high, NULL, NULL, NULL},      \
         {"_low_water", get_low, NULL, NULL, NULL}, {"_closing", get_closing, NULL, NULL, NULL},    \
@@ -229,7 +229,7 @@ static int set_pipe(PyObject *object, PyObject *value, void *unused)
     }
 
 PyGetSetDef py__transport_fields[] = {
-    COMMON_FIELDS,
+    FIELDS_OF_ALL,
     {"_server", get_server, NULL, NULL, NULL},
     {"_sock", get_object, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
@@ -238,7 +238,7 @@ PyGetSetDef py__transport_fields[] = {
 };
 
 PyGetSetDef py__pipe_fields[] = {
-    COMMON_FIELDS,
+    FIELDS_OF_ALL,
     {"_pipe", get_object, set_pipe, NULL, NULL},
     {"_fileno", get_fd, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
