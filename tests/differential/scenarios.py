@@ -37,7 +37,9 @@ def run(name):
     if sys.version_info < scenario.since:
         print(f"skipped: asyncio does this since {scenario.since}", file=sys.stderr)
         return SKIPPED
-    asyncio.run(main(scenario))
+    factory = trace.OwnClock if scenario.own_clock else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main(scenario))
     return 0
 
 

@@ -250,7 +250,7 @@ async def timeout_in_a_group():
     say(await outcome(in_group()))
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def sleeps_end_in_order():
     async def sleeps(name, seconds):
         await asyncio.sleep(seconds)
@@ -261,7 +261,7 @@ async def sleeps_end_in_order():
         await task
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def timers_run_in_order():
     loop = asyncio.get_running_loop()
     for name, seconds in (("a", 0.06), ("b", 0.02), ("c", 0.04), ("d", -1)):
@@ -282,7 +282,7 @@ async def at_one_time(wait):
     stop_ticker()
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def turns_of_a_timeout():
     async def wait(when):
         async with asyncio.timeout_at(when):
@@ -291,7 +291,7 @@ async def turns_of_a_timeout():
     await at_one_time(wait)
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def turns_of_a_timeout_of_a_task():
     async def wait(when):
         async with asyncio.timeout_at(when):
@@ -300,13 +300,13 @@ async def turns_of_a_timeout_of_a_task():
     await at_one_time(wait)
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def timeout_by_a_real_timer():
     say(await outcome(limited(0.05, waiting(FOREVER))))
     say(f"wait: {await outcome(asyncio.sleep(0))}")
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def cancel_a_sleep():
     async def sleeps():
         say(f"sleep: {await outcome(asyncio.sleep(60))}")

@@ -132,7 +132,7 @@ async def two_waits_for_the_same():
         await task
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def wait_until_a_timeout():
     tasks = [start("a", 2, 1), start("b", FOREVER)]
     await waits(tasks, timeout=0.05)
@@ -141,7 +141,7 @@ async def wait_until_a_timeout():
     await finish_all(tasks)
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def wait_with_a_timeout_that_does_not_come():
     tasks = [start("a", 2, 1), start("b", 4, 2)]
     await waits(tasks, timeout=60)
@@ -199,7 +199,7 @@ async def as_completed_canceled():
     say(f"b: {await outcome(tasks[1])}")
 
 
-@scenario(ticks=False)
+@scenario(ticks=False, own_clock=True)
 async def as_completed_until_a_timeout():
     tasks = [start("a", 1, 1), start("b", FOREVER)]
     for future in asyncio.as_completed(tasks, timeout=0.05):

@@ -373,7 +373,7 @@ static int sleeps(void *arg)
     return 0;
 }
 
-SCENARIO_TIMED(sleeps_end_in_order)
+SCENARIO_CLOCK(sleeps_end_in_order)
 {
     sleeper sleepers[] = {{"a", 0.15}, {"b", 0.05}, {"c", 0.1}, {"d", 0}};
     cio_task *tasks[4];
@@ -387,7 +387,7 @@ static void say_name(void *name)
     say("%s", (const char *)name);
 }
 
-SCENARIO_TIMED(timers_run_in_order)
+SCENARIO_CLOCK(timers_run_in_order)
 {
     static const sleeper calls[] = {{"a", 0.06}, {"b", 0.02}, {"c", 0.04}, {"d", -1}};
     cio_handle handles[4] = {{0}}, canceled = CIO_HANDLE_INIT, soon = CIO_HANDLE_INIT;
@@ -426,7 +426,7 @@ static int works_until(void *when)
     return cio_timeout_exit(&t, do_work(&(work){"body", FOREVER}));
 }
 
-SCENARIO_TIMED(turns_of_a_timeout)
+SCENARIO_CLOCK(turns_of_a_timeout)
 {
     return at_one_time(works_until);
 }
@@ -438,12 +438,12 @@ static int awaits_until(void *when)
     return cio_timeout_exit(&t, cio_await(START("inner", FOREVER, .cleanup = 1)));
 }
 
-SCENARIO_TIMED(turns_of_a_timeout_of_a_task)
+SCENARIO_CLOCK(turns_of_a_timeout_of_a_task)
 {
     return at_one_time(awaits_until);
 }
 
-SCENARIO_TIMED(timeout_by_a_real_timer)
+SCENARIO_CLOCK(timeout_by_a_real_timer)
 {
     say("%s", how(limited(0.05, body_forever)));
     say("wait: %s", how(cio_yield()));
@@ -457,7 +457,7 @@ static int sleeps_a_minute(void *arg)
     return 0;
 }
 
-SCENARIO_TIMED(cancel_a_sleep)
+SCENARIO_CLOCK(cancel_a_sleep)
 {
     cio_task *task = cio_create_task(sleeps_a_minute, NULL);
     cio_sleep(0.02);

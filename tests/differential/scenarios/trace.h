@@ -10,23 +10,27 @@ typedef struct scenario {
     const char *name;
     cio_coroutine *run;
     bool ticks; /* the trace counts the turns, which real timers would make unforeseeable */
+    bool own_clock;
     struct scenario *next;
 } scenario;
 
 void scenario_register(scenario *s);
 
-#define SCENARIO_(scenario_name, does_tick)                                                        \
+#define SCENARIO_(scenario_name, does_tick, has_clock)                                             \
     static int scenario_name(void *arg);                                                           \
     __attribute__((constructor)) static void register_##scenario_name(void)                        \
     {                                                                                              \
-        static scenario s = {#scenario_name, scenario_name, does_tick, NULL};                      \
+        static scenario s = {#scenario_name, scenario_name, does_tick, has_clock, NULL};           \
         scenario_register(&s);                                                                     \
     }                                                                                              \
     static int scenario_name(__attribute__((unused)) void *arg)
 
 /* One each at column 0, where the build looks for them. */
-#define SCENARIO(name) SCENARIO_(name, true)
-#define SCENARIO_TIMED(name) SCENARIO_(name, false)
+#define SCENARIO(name) SCENARIO_(name, true, false)
+#define SCENARIO_TIMED(name) SCENARIO_(name, false, false)
+
+/* Nothing but time passes there, and only while the loop sleeps: no load changes what comes first. */
+#define SCENARIO_CLOCK(name) SCENARIO_(name, false, true)
 
 void start_ticker(void);
 void stop_ticker(void);

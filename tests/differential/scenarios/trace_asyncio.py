@@ -7,17 +7,21 @@ from typing import Callable, NamedTuple
 class Scenario(NamedTuple):
     function: Callable
     ticks: bool
+    own_clock: bool
     since: tuple
 
 
 scenarios = {}
 
 
-def scenario(ticks=True, since=(3, 11)):
-    """ticks: the trace counts the turns, which real timers would make unforeseeable."""
+def scenario(ticks=True, own_clock=False, since=(3, 11)):
+    """ticks: the trace counts the turns, which real timers would make unforeseeable.
+
+    own_clock: time passes only while the loop sleeps, so that no load changes what comes first.
+    """
 
     def register(function):
-        scenarios[function.__name__] = Scenario(function, ticks, since)
+        scenarios[function.__name__] = Scenario(function, ticks, own_clock, since)
         return function
 
     return register
@@ -25,6 +29,25 @@ def scenario(ticks=True, since=(3, 11)):
 
 class Err(Exception):
     """C's negative error codes."""
+
+
+class OwnClock(asyncio.SelectorEventLoop):
+    """Its clock stands while there is something to do; nothing but time passes."""
+
+    def __init__(self):
+        super().__init__()
+        self._now = 0.0
+        self._really_select = self._selector.select
+        self._selector.select = self._select
+
+    def time(self):
+        return getattr(self, "_now", 0.0)
+
+    def _select(self, timeout=None):
+        events = self._really_select(timeout if timeout is None else 0)
+        if not events and timeout:
+            self._now += timeout
+        return events
 
 
 _turn = 0

@@ -165,7 +165,7 @@ SCENARIO(two_waits_for_the_same)
     return cio_detach(tasks[1]);
 }
 
-SCENARIO_TIMED(wait_until_a_timeout)
+SCENARIO_CLOCK(wait_until_a_timeout)
 {
     cio_task *tasks[] = {START("a", 2, 1), START("b", FOREVER)};
     wait_in_time(tasks, 2, CIO_ALL_COMPLETED, 0.05);
@@ -174,7 +174,7 @@ SCENARIO_TIMED(wait_until_a_timeout)
     return finish_all(tasks, 2);
 }
 
-SCENARIO_TIMED(wait_with_a_timeout_that_does_not_come)
+SCENARIO_CLOCK(wait_with_a_timeout_that_does_not_come)
 {
     cio_task *tasks[] = {START("a", 2, 1), START("b", 4, 2)};
     wait_in_time(tasks, 2, CIO_ALL_COMPLETED, 60);
@@ -264,7 +264,7 @@ SCENARIO(as_completed_canceled)
     return 0;
 }
 
-SCENARIO_TIMED(as_completed_until_a_timeout)
+SCENARIO_CLOCK(as_completed_until_a_timeout)
 {
     cio_task *tasks[] = {START("a", 1, 1), START("b", FOREVER)};
     says_next(tasks, 0.05);
