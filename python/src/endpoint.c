@@ -186,7 +186,8 @@ static int add_info(struct endpoint *state, PyObject *info)
 
 static int add_infos(struct endpoint *state, PyObject *found)
 {
-    PyObject *infos = PySequence_Fast(found, "addresses are a list");
+    PyObject *infos = found == Py_None ? PyTuple_New(0)
+                                       : PySequence_Fast(found, "addresses are a list");
     if (!infos)
         return -1;
     int rc = 0;

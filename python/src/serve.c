@@ -72,9 +72,11 @@ static PyObject *list_hosts(PyObject *host)
     return many ? PySequence_List(host) : Py_BuildValue("[O]", host);
 }
 
+/* Nothing at all is an empty list. */
 static int add_infos(struct serve *state, PyObject *host, PyObject *found)
 {
-    PyObject *infos = PySequence_Fast(found, "addresses are a list");
+    PyObject *infos = found == Py_None ? PyTuple_New(0)
+                                       : PySequence_Fast(found, "addresses are a list");
     if (!infos)
         return -1;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(infos);
