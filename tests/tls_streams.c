@@ -419,6 +419,27 @@ TEST(a_truncated_stream_is_no_ended_one)
     assert_int_equal(run_quiet(ends_of_both_kinds, &(struct duo){.version = TLS1_2_VERSION}), 0);
 }
 
+/* Nobody is told our end when the peer has reset the connection: and nobody waits for that. */
+static int end_after_a_reset(void *arg)
+{
+    struct duo d = {.is_server = true};
+    (void)arg;
+    open_duo(&d);
+    SSL_free(d.peer);
+    net_reset(d.fd);
+    int rc = cio_write_eof(d.s);
+    assert_true(rc == -ECONNRESET || rc == -EPIPE);
+    double began = cio_time(cio_get_running_loop());
+    cio_close(d.s);
+    assert_true(cio_time(cio_get_running_loop()) - began < 10); /* of the 30 s that it has */
+    return 0;
+}
+
+TEST(an_end_after_a_reset_is_over_at_once)
+{
+    assert_int_equal(run_quiet(end_after_a_reset, NULL), 0);
+}
+
 /* Our end: the peer hears of it, and may go on (TLS 1.3). */
 static int half_closed(void *arg)
 {

@@ -73,7 +73,7 @@ int cio__tls_kernel_write(struct cio__tls *tls, const char *data, size_t size)
     if (size > UINT16_MAX)
         return -EMSGSIZE;
     if (tls->out && CIO__BUFFER_SIZE - tls->out_end < sizeof head + size)
-        rc = cio__tls_kernel_flush(tls);
+        rc = cio__tls_flush(tls);
     if (rc == 0)
         rc = cio__tls_take_buffer(tls);
     if (rc < 0)
@@ -113,7 +113,5 @@ int cio__tls_kernel_flush(struct cio__tls *tls)
         if (rc < 0)
             return rc;
     }
-    cio__buffer_give(tls->channel->loop, tls->out);
-    tls->out = NULL;
     return 0;
 }

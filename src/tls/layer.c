@@ -60,22 +60,32 @@ int cio__tls_outcome(struct cio__tls *tls, int ret)
 
 /* ---- sending ---- */
 
-int cio__tls_flush(struct cio__tls *tls)
+static void drop_out(struct cio__tls *tls)
 {
-    if (!tls->out)
-        return 0;
-    if (unlikely(tls->kernel))
-        return cio__tls_kernel_flush(tls);
+    if (tls->out)
+        cio__buffer_give(tls->channel->loop, tls->out);
+    tls->out = NULL;
+}
+
+static int send_out(struct cio__tls *tls)
+{
     struct iovec rest = {tls->out + tls->out_begin, tls->out_end - tls->out_begin};
     ssize_t sent = rest.iov_len ? cio__socket_send(tls->channel, &rest, 1) : 0;
     if (sent < 0)
         return (int)sent;
     tls->out_begin += (uint32_t)sent;
-    if (tls->out_begin < tls->out_end)
-        return -EAGAIN;
-    cio__buffer_give(tls->channel->loop, tls->out);
-    tls->out = NULL;
-    return 0;
+    return tls->out_begin < tls->out_end ? -EAGAIN : 0;
+}
+
+/* What the socket will never take is not held: nobody would hear of it again, but wait for it. */
+int cio__tls_flush(struct cio__tls *tls)
+{
+    if (!tls->out)
+        return 0;
+    int rc = unlikely(tls->kernel) ? cio__tls_kernel_flush(tls) : send_out(tls);
+    if (rc != -EAGAIN)
+        drop_out(tls);
+    return rc;
 }
 
 /* Where one is in what is to be sent. */
@@ -216,13 +226,6 @@ ssize_t cio__tls_read(struct cio__tls *tls, void *data, size_t size)
         return rc;
     tls->more = SSL_has_pending(tls->ssl) || tls->early;
     return (ssize_t)n;
-}
-
-static void drop_out(struct cio__tls *tls)
-{
-    if (tls->out)
-        cio__buffer_give(tls->channel->loop, tls->out);
-    tls->out = NULL;
 }
 
 /* Reading may have made something to send: an answer, or an alert, for which nobody waits. */
