@@ -141,8 +141,10 @@ test_asan() { # PYTHON
     "${under[@]}" "$python" "$TESTS/conformance/run.py" -j $((2 * JOBS)) --junit "$LOGS/$name-conformance.xml" \
         test_events test_sock_lowlevel test_streams test_server test_buffered_proto test_context test_runners test_sendfile
     [ $? = 0 ] || [ $? = 3 ] || status=1
+    # A fork, which a preexec_fn asks for, may find the sanitizer's own allocator locked for ever in the child.
+    local forks='fork or processes or preexec or before_the_program or cannot_be_run'
     "${under[@]}" "$python" -m pytest -q --junitxml "$LOGS/$name-tests.xml" "$TESTS" --ignore "$TESTS/test_leaks.py" \
-        --ignore "$TESTS/programs" -k "not memory_is_flat and not fork" || status=1
+        --ignore "$TESTS/programs" -k "not memory_is_flat and not ($forks)" || status=1
     return $status
 }
 
