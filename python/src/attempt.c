@@ -7,9 +7,10 @@
 #include "addresses.h"
 #include "arguments.h"
 #include "connect.h"
+#include "coroutine.h"
 #include "errors.h"
 #include "os/kernel.h"
-#include "sock.h"
+#include "wait.h"
 
 struct attempt {
     struct py__loop *loop; /* the coroutine's */
@@ -188,13 +189,16 @@ static enum py__step end_raw(struct attempt *state, PyObject **ret)
 
 static bool is_overridden(struct py__loop *loop)
 {
-    PyObject *method = PyObject_GetAttr((PyObject *)loop, loop->py->names.sock_connect);
-    if (!method)
+    const struct py__module *py = loop->py;
+    PyObject *method = PyObject_GetAttr((PyObject *)loop, py->names.sock_connect);
+    PyObject *ours = PyObject_GetAttr((PyObject *)py->loop_type, py->names.sock_connect);
+    if (!method || !ours)
         PyErr_Clear();
-    bool ours = method && PyCFunction_Check(method) &&
-                PyCFunction_GET_FUNCTION(method) == (PyCFunction)(void (*)(void))py__sock_connect;
+    bool is_ours = method && ours && PyMethod_Check(method) &&
+                   PyMethod_GET_FUNCTION(method) == ours;
     Py_XDECREF(method);
-    return !ours;
+    Py_XDECREF(ours);
+    return !is_ours;
 }
 
 /* Who overrides sock_connect() is to see the sockets. */

@@ -1,6 +1,7 @@
 /* The module: its types, and what it keeps of the standard library. */
 #include "module.h"
 
+#include "async_method.h"
 #include "coroutine.h"
 #include "datagram.h"
 #include "handle.h"
@@ -164,7 +165,7 @@ static int add_methods(PyTypeObject *type, PyMethodDef *methods)
     return 0;
 }
 
-static int add_loop_methods(PyTypeObject *type)
+static int add_loop_methods(const struct py__module *py)
 {
     static PyMethodDef *const chapters[] = {
         py__loop_call_methods,     py__loop_task_methods,    py__loop_exception_methods,
@@ -176,7 +177,9 @@ static int add_loop_methods(PyTypeObject *type)
         py__loop_endpoint_methods,
     };
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
-        if (add_methods(type, chapters[i]) < 0)
+        if (add_methods(py->loop_type, chapters[i]) < 0 ||
+            py__make_async(py, py->loop_type, "EventLoop", chapters[i], py->std.SelectorEventLoop) <
+                0)
             return -1;
     return 0;
 }
@@ -295,6 +298,7 @@ static int make_types(PyObject *module, struct py__module *py)
     py->handle_type = py__make_type(module, &py__handle_spec, py->std.Handle);
     py->timer_handle_type = py__make_type(module, &py__timer_handle_spec, py->std.TimerHandle);
     py->coroutine_type = py__make_type(module, &py__coroutine_spec, NULL);
+    py->async_method_type = py__make_type(module, &py__async_method_spec, NULL);
     py->stream_type = py__make_type(module, &py__stream_spec, py->std.FlowControlMixin);
     py->read_pipe_type = py__make_type(module, &py__read_pipe_spec, py->std.ReadTransport);
     py->write_pipe_type = py__make_type(module, &py__write_pipe_spec, py->std.FlowControlMixin);
@@ -304,14 +308,15 @@ static int make_types(PyObject *module, struct py__module *py)
     py->server_half = py__make_type(module, &py__server_spec, NULL);
     py->loop_type = py__make_type(module, &py__loop_spec, NULL);
     if (!py->handle_type || !py->timer_handle_type || !py->coroutine_type || !py->loop_type ||
-        !py->stream_type || !py->server_half || !py->read_pipe_type || !py->write_pipe_type ||
-        !py->process_type || !py->process_pipe_type || add_pipe_methods(py) < 0 ||
-        add_methods(py->process_type, py__process_methods) < 0 ||
+        !py->async_method_type || !py->stream_type || !py->server_half || !py->read_pipe_type ||
+        !py->write_pipe_type || !py->process_type || !py->process_pipe_type ||
+        add_pipe_methods(py) < 0 || add_methods(py->process_type, py__process_methods) < 0 ||
         add_fields(py->process_type, py__process_fields) < 0 || !py->datagram_type ||
         make_safe_handle_type(module, py) < 0 ||
         add_transport_methods(py->stream_type, py__stream_write_methods) < 0 ||
         add_transport_methods(py->datagram_type, py__datagram_methods) < 0 ||
-        add_loop_methods(py->loop_type) < 0)
+        add_loop_methods(py) < 0 ||
+        py__make_async(py, py->server_half, "Server", py__server_methods, py->std.Server) < 0)
         return -1;
     py->event_loop_type = make_class("EventLoop", py->loop_type, py->std.AbstractEventLoop,
                                      "An event loop for asyncio's programs.");
@@ -364,6 +369,7 @@ static int traverse_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(py->timer_handle_type);
     Py_VISIT(py->safe_handle_type);
     Py_VISIT(py->coroutine_type);
+    Py_VISIT(py->async_method_type);
     Py_VISIT(py->stream_type);
     Py_VISIT(py->read_pipe_type);
     Py_VISIT(py->write_pipe_type);
@@ -393,6 +399,7 @@ static int clear_module(PyObject *module)
     Py_CLEAR(py->timer_handle_type);
     Py_CLEAR(py->safe_handle_type);
     Py_CLEAR(py->coroutine_type);
+    Py_CLEAR(py->async_method_type);
     Py_CLEAR(py->stream_type);
     Py_CLEAR(py->read_pipe_type);
     Py_CLEAR(py->write_pipe_type);

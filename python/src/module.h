@@ -152,6 +152,8 @@
     X(Protocol, "asyncio", "Protocol")                                                             \
     X(SubprocessTransport, "asyncio", "SubprocessTransport")                                       \
     X(ReadTransport, "asyncio", "ReadTransport")                                                   \
+    X(SelectorEventLoop, "asyncio", "SelectorEventLoop")                                           \
+    X(Server, "asyncio", "Server")                                                                 \
     X(TransportSocket, "asyncio.trsock", "TransportSocket")                                        \
     X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
@@ -185,6 +187,7 @@ struct py__module {
     PyTypeObject *timer_handle_type;
     PyTypeObject *safe_handle_type; /* of call_soon_threadsafe(); NULL before 3.14 */
     PyTypeObject *coroutine_type;
+    PyTypeObject *async_method_type;
     PyTypeObject *stream_type;
     PyTypeObject *read_pipe_type;
     PyTypeObject *write_pipe_type;

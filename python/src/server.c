@@ -447,7 +447,7 @@ static PyMemberDef members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyMethodDef methods[] = {
+PyMethodDef py__server_methods[] = {
     {"get_loop", get_loop, METH_NOARGS, PyDoc_STR("The loop that it belongs to.")},
     {"is_serving", is_serving, METH_NOARGS, PyDoc_STR("Whether it accepts connections.")},
     {"start_serving", py__server_start_serving, METH_NOARGS, PyDoc_STR("Accept connections.")},
@@ -472,7 +472,7 @@ static PyType_Slot slots[] = {
     {Py_tp_clear, clear},
     {Py_tp_repr, repr},
     {Py_tp_members, members},
-    {Py_tp_methods, methods},
+    {Py_tp_methods, py__server_methods},
     {Py_tp_getset, fields},
     {0, NULL},
 };

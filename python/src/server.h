@@ -41,6 +41,7 @@ struct py__server {
 };
 
 extern PyType_Spec py__server_spec;
+extern PyMethodDef py__server_methods[];
 
 /* Of a sequence of sockets. All is borrowed. */
 PyObject *py__server_new(struct py__loop *loop, PyObject *sockets,

@@ -1,11 +1,14 @@
 """The loop's life, its runs, its clock, and what may interrupt it."""
 
 import asyncio
+import copy
 import ctypes
 import inspect
 import logging
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -75,6 +78,152 @@ def test_descriptors_are_given_back():
         loop.close()
         loop.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ---- methods that are coroutine functions ----
+
+
+def names_of_coroutine_functions(theirs, ours):
+    """Those of asyncio's class that ours has as well."""
+    found = [
+        name
+        for name in dir(theirs)
+        if inspect.iscoroutinefunction(getattr(theirs, name)) and hasattr(ours, name)
+    ]
+    assert found
+    return found
+
+
+ASYNC_METHODS = names_of_coroutine_functions(asyncio.SelectorEventLoop, cio.EventLoop)
+
+
+def is_coroutine_function(function):
+    return inspect.iscoroutinefunction(function) and (
+        sys.version_info >= (3, 14) or asyncio.iscoroutinefunction(function)
+    )
+
+
+def test_no_coroutine_function_of_the_interface_is_another_one():
+    missing = set(names_of_coroutine_functions(asyncio.AbstractEventLoop, cio.EventLoop))
+    assert missing - set(ASYNC_METHODS) == set()
+
+
+@pytest.mark.parametrize("name", ASYNC_METHODS)
+def test_it_is_a_coroutine_function(name, loop):
+    theirs = getattr(asyncio.SelectorEventLoop, name)
+    ours, bound = getattr(cio.EventLoop, name), getattr(loop, name)
+    assert is_coroutine_function(ours) and is_coroutine_function(bound)
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    assert bound.__name__ == name
+    assert ours is theirs or ours.__qualname__ == f"EventLoop.{name}"
+    assert bound.__self__ is loop and bound == getattr(loop, name)
+
+
+def test_other_methods_are_none(loop):
+    for name in ("call_soon", "create_future", "run_forever", "run_in_executor", "add_reader"):
+        assert not is_coroutine_function(getattr(loop, name))
+
+
+def test_those_of_a_server_are(loop):
+    async def main():
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        for name in ("start_serving", "serve_forever", "wait_closed"):
+            assert is_coroutine_function(getattr(server, name))
+        assert not is_coroutine_function(server.close)
+        server.close()
+        await server.wait_closed()
+
+    loop.run_until_complete(main())
+
+
+def test_mock_knows_them(loop):
+    async def main():
+        with mock.patch.object(loop, "create_server", autospec=True, return_value=7) as method:
+            assert await loop.create_server(None, host="here") == 7
+            method.assert_awaited_once_with(None, host="here")
+            with pytest.raises(TypeError):
+                await loop.create_server(nothing=1)
+        with mock.patch.object(loop, "sock_recv") as method:
+            assert isinstance(method, mock.AsyncMock)
+        assert isinstance(mock.create_autospec(cio.EventLoop).sock_recv, mock.AsyncMock)
+
+    loop.run_until_complete(main())
+
+
+def test_a_subclass_may_override_and_call_them():
+    class Loop(cio.EventLoop):
+        async def getaddrinfo(self, *arguments, **keywords):
+            self.asked = arguments, keywords
+            return await super().getaddrinfo(*arguments, **keywords)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        loop = runner.get_loop()
+        found = runner.run(loop.getaddrinfo("127.0.0.1", 80, type=1))
+        assert found[0][4] == ("127.0.0.1", 80)
+        assert loop.asked == (("127.0.0.1", 80), {"type": 1})
+        unbound = runner.run(cio.EventLoop.getaddrinfo(loop, "127.0.0.1", 80, type=1))
+        assert unbound == found
+
+
+def test_who_overrides_sock_connect_is_asked():
+    seen = []
+
+    class Loop(cio.EventLoop):
+        async def sock_connect(self, sock, address):
+            seen.append(address)
+            await super().sock_connect(sock, address)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        transport, _ = await loop.create_connection(asyncio.Protocol, *address)
+        transport.close()
+        server.close()
+        assert seen == [address]
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main())
+
+
+def test_they_are_objects_as_functions_are(loop):
+    method = cio.EventLoop.sock_recv
+    assert pickle.loads(pickle.dumps(method)) is method and copy.deepcopy(method) is method
+    assert repr(method) == "<coroutine function EventLoop.sock_recv of cio>"
+    assert repr(loop.sock_recv).startswith("<bound method EventLoop.sock_recv of <EventLoop ")
+    assert method.__doc__ == loop.sock_recv.__doc__ and method.__doc__
+    assert inspect.isroutine(method) and callable(method)
+    with pytest.raises(TypeError, match="sock_recv"):
+        method(1, 2, 3)
+    with pytest.raises(TypeError):
+        method()
+    with pytest.raises(TypeError):
+        type(method)()
+    with pytest.raises(AttributeError):
+        method.__code__ = None
+
+
+def test_a_call_of_them_leaves_nothing(loop):
+    one, two = socket.socketpair()
+    one.setblocking(False)
+    two.setblocking(False)
+
+    async def main(n):
+        for _ in range(n):
+            bound = loop.sock_sendall
+            await bound(one, b"x")
+            await loop.sock_recv(two, 1)
+            assert bound.__code__ and cio.EventLoop.sock_recv.__qualname__
+
+    loop.run_until_complete(main(1000))
+    method = cio.EventLoop.sock_recv
+    before = sys.getrefcount(method), sys.getrefcount(loop)
+    blocks = sys.getallocatedblocks()
+    loop.run_until_complete(main(1000))
+    assert (sys.getrefcount(method), sys.getrefcount(loop)) == before
+    assert sys.getallocatedblocks() - blocks < 500
+    one.close()
+    two.close()
 
 
 # ---- runs ----
