@@ -51,6 +51,7 @@ static int send_view(struct py__datagram *self, const char *data, size_t size,
 {
     struct cio__os *os = py__transport_os(&self->base);
     const struct cio__os_ops *ops = py__os_ops(os);
+    py__transport_poll_next(&self->base);
     if (self->connected)
         return say(ops->send(os, self->base.fd, data, size));
     return say(ops->send_to(os, self->base.fd, data, size, &name->any, name->size));

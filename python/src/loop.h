@@ -83,6 +83,19 @@ static inline struct py__loop *py__loop_of(const cio_loop *loop)
     return loop->poll_arg;
 }
 
+/*
+ * Something left through a socket, or one was closed: if the peer is one of the loop's own, the
+ * kernel has an event for it by now. So it is asked before the next turn, as in asyncio, also where
+ * callbacks are ready: two ends that talk to each other need as many turns as there.
+ */
+static inline void py__loop_poll_next(const struct py__loop *self)
+{
+    cio_loop *loop = self->loop;
+    loop->polled_ns = INT64_MIN / 2;
+    loop->look_at_end = true;
+    cio__stop_by(loop, loop->turn_end);
+}
+
 /* 0, or RuntimeError('Event loop is closed'). */
 int py__loop_check_closed(struct py__loop *self);
 

@@ -25,6 +25,7 @@ static ssize_t write_now(struct py__transport *self, const struct iovec *vector,
 {
     struct cio__os *os = py__transport_os(self);
     ssize_t rc = py__os_ops(os)->write_vector(os, self->fd, vector, (size_t)n);
+    py__transport_poll_next(self);
     return py__would_block(rc) ? 0 : rc;
 }
 

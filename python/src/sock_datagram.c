@@ -161,6 +161,7 @@ static enum py__step sendto_step(struct py__coroutine *self, PyObject *sent, PyO
     struct cio__os *os = self->loop->loop->os;
     ssize_t rc = os->ops->send_to(os, state->fd, state->buffer.buf, (size_t)state->buffer.len,
                                   &name.any, name.size);
+    py__loop_poll_next(self->loop);
     if (py__would_block(rc))
         return py__sock_wait(self, state, CIO__WRITE, ret);
     *ret = rc < 0 ? py__raise_code((int)rc) : PyLong_FromSsize_t(rc);

@@ -16,6 +16,7 @@ static enum py__step send_step(struct py__coroutine *self, PyObject *sent, PyObj
     const char *data = state->buffer.buf;
     size_t size = (size_t)state->buffer.len;
     ssize_t rc = os->ops->send(os, state->fd, data + state->done, size - state->done);
+    py__loop_poll_next(self->loop);
     if (rc < 0 && !py__would_block(rc)) {
         py__raise_code((int)rc);
         return PY__RAISE;

@@ -31,6 +31,7 @@ static ssize_t send_now(struct py__transport *self, const char *data, size_t siz
 {
     struct cio__os *os = py__transport_os(self);
     ssize_t n = py__os_ops(os)->send(os, self->fd, data, size);
+    py__transport_poll_next(self);
     if (likely(n == (ssize_t)size))
         return n;
     if (n >= 0 || n == -EAGAIN || n == -EINTR) {
@@ -188,6 +189,7 @@ static ssize_t send_queue(struct py__transport *self)
         size += vector[i].iov_len;
     ssize_t sent = n == 1 ? py__os_ops(os)->send(os, self->fd, vector->iov_base, vector->iov_len)
                           : py__os_ops(os)->send_vector(os, self->fd, vector, (size_t)n);
+    py__transport_poll_next(self);
     if (sent >= 0)
         py__write_queue_advance(&self->queue, (size_t)sent);
     if (sent == -EAGAIN || sent == -EINTR || (sent >= 0 && (size_t)sent < size)) {
@@ -229,6 +231,7 @@ static int shut_writing(struct py__transport *self)
 {
     struct cio__os *os = py__transport_os(self);
     int rc = py__os_ops(os)->shut_writing(os, self->fd);
+    py__transport_poll_next(self);
     if (rc == 0)
         return 0;
     py__raise_code(rc);

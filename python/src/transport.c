@@ -231,6 +231,7 @@ static void close_descriptor(struct py__transport *self)
 {
     struct py__loop *loop = self->loop;
     self->closed = true;
+    py__transport_poll_next(self);
     py__transport_unwatch(self, CIO__READ);
     py__transport_unwatch(self, CIO__WRITE);
     bool shared = leave_table(self);

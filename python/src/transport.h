@@ -186,6 +186,12 @@ static inline const struct cio__os_ops *py__os_ops(const struct cio__os *os)
     return likely(os != NULL) ? os->ops : &cio__epoll_backend;
 }
 
+static inline void py__transport_poll_next(const struct py__transport *self)
+{
+    if (likely(self->file != NULL))
+        py__loop_poll_next(self->loop);
+}
+
 static inline bool py__transport_is_reading(const struct py__transport *self)
 {
     return !self->closing && !self->paused;

@@ -523,3 +523,92 @@ def test_large_pieces_come_whole_and_then_the_end(run, reset):
         assert isinstance(await protocol.lost, ConnectionResetError if reset else type(None))
 
     run(main())
+
+
+# ---- two ends in one loop ----
+
+
+class Hears(asyncio.Protocol, asyncio.DatagramProtocol):
+    """Counts what comes, of whatever kind."""
+
+    n = 0
+
+    def data_received(self, data):
+        self.n += 1
+
+    def datagram_received(self, data, address):
+        self.n += 1
+
+    def eof_received(self):
+        self.n += 1
+
+
+async def two_streams():
+    loop = asyncio.get_running_loop()
+    a, b = socket.socketpair()
+    transport, _ = await loop.create_connection(asyncio.Protocol, sock=a)
+    return transport, *await loop.create_connection(Hears, sock=b)
+
+
+async def two_datagrams():
+    loop = asyncio.get_running_loop()
+    a, b = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+    b.bind("")  # to a name that the kernel chooses
+    a.connect(b.getsockname())
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=a)
+    return transport, *await loop.create_datagram_endpoint(Hears, sock=b)
+
+
+async def two_pipes():
+    loop = asyncio.get_running_loop()
+    reads, writes = os.pipe()
+    transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, open(writes, "wb", 0))
+    return transport, *await loop.connect_read_pipe(Hears, open(reads, "rb", 0))
+
+
+@pytest.mark.parametrize("make", [asyncio.SelectorEventLoop, cio.EventLoop])
+@pytest.mark.parametrize(
+    "ends, act, n",
+    [
+        (two_streams, lambda transport: transport.write(b"x"), 2),
+        (two_streams, lambda transport: transport.writelines([b"x", b"y"]), 2),
+        (two_streams, lambda transport: transport.write_eof(), 2),
+        (two_streams, lambda transport: transport.close(), 3),
+        (two_datagrams, lambda transport: transport.sendto(b"x"), 2),
+        (two_pipes, lambda transport: transport.write(b"x"), 2),
+    ],
+)
+def test_the_other_end_hears_within_turns_not_within_a_time(make, ends, act, n):
+    """Callbacks are ready all the while, so nothing else asks the kernel."""
+
+    async def main():
+        for _ in range(20):
+            transport, peer, protocol = await ends()
+            await turns(3)
+            act(transport)
+            await turns(n)
+            assert protocol.n == 1
+            transport.abort()
+            peer.close()
+            await turns()
+
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(main())
+
+
+def test_the_other_end_of_a_call_on_a_socket_hears_as_soon(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        a.setblocking(False)
+        transport, protocol = await loop.create_connection(Hears, sock=b)
+        for n in range(20):
+            await turns(3)
+            await loop.sock_sendall(a, b"x")
+            await turns(2)
+            assert protocol.n == n + 1
+        transport.abort()
+        await turns()
+        a.close()
+
+    run(main())
