@@ -196,7 +196,8 @@ def test_without_descriptors(run):
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             gc.collect()
-            assert open_descriptors() == before
+            if sys.version_info >= (3, 11, 4):  # Popen itself loses some before
+                assert open_descriptors() == before
             assert not children()
         assert outcomes == {errno.EMFILE, (b"x", None)}
 
@@ -385,7 +386,7 @@ def test_a_thread_where_processes_have_no_descriptors():
         async def main():
             loop = asyncio.get_running_loop()
             process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
-            assert any(thread.name.startswith("asyncio-waitpid-") for thread in threading.enumerate())
+            assert any("waitpid-" in thread.name for thread in threading.enumerate())
             assert await process.communicate(b"x") == (b"x", None)
             assert await process.wait() == 0
             for end in "kill", "terminate":

@@ -877,8 +877,10 @@ def test_methods(same, contexts):
         attempt("resume_reading")
         attempt("is_reading")
         await end(transport, protocol, theirs, server)
-        for method in "close", "abort", "is_closing":
-            attempt(method)
+        attempt("close")
+        if sys.version_info >= (3, 11, 4):  # asyncio's fails before
+            attempt("abort")
+        attempt("is_closing")
         return shown, protocol.data, protocol.seen
 
     same(work)

@@ -25,7 +25,7 @@ class Probe:
     differs: str = ""
 
     def applies(self):
-        return self.since <= sys.version_info[:2] <= self.until
+        return self.since <= sys.version_info[:3] and sys.version_info[:2] <= self.until
 
 
 def parse_title(line):
