@@ -10,10 +10,11 @@
 
 #include "os/valgrind.h"
 
-static bool read_state(char *text, size_t size, int thread)
+/* What /proc knows of a thread. */
+static bool read_file(char *text, size_t size, int thread, const char *name)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", thread);
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", thread, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -21,6 +22,22 @@ static bool read_state(char *text, size_t size, int thread)
     close(fd);
     text[n > 0 ? n : 0] = '\0';
     return n > 0;
+}
+
+/* The last two lines of its status. */
+static bool read_switches(char *text, size_t size, int thread)
+{
+    char status[4096];
+    if (!read_file(status, sizeof status, thread, "status"))
+        return false;
+    const char *lines = strstr(status, "\nvoluntary_ctxt_switches:");
+    return lines && (size_t)snprintf(text, size, "%s", lines) < size;
+}
+
+static bool read_both(struct cio__asleep *asleep, int thread)
+{
+    return read_switches(asleep->switches, sizeof asleep->switches, thread) &&
+           read_file(asleep->text, sizeof asleep->text, thread, "syscall");
 }
 
 /* The last two words are sp and pc, after the call's number and its six arguments. */
@@ -43,13 +60,15 @@ static bool parse(struct cio__asleep *asleep)
 bool cio__asleep_begin(struct cio__asleep *asleep, int thread)
 {
     return !RUNNING_ON_VALGRIND && /* the kernel would tell where valgrind stands */
-           read_state(asleep->text, sizeof asleep->text, thread) && parse(asleep);
+           read_both(asleep, thread) && parse(asleep);
 }
 
 bool cio__asleep_still(const struct cio__asleep *asleep, int thread)
 {
-    char text[sizeof asleep->text];
-    return read_state(text, sizeof text, thread) && strcmp(text, asleep->text) == 0;
+    struct cio__asleep now;
+    return read_file(now.text, sizeof now.text, thread, "syscall") &&
+           read_switches(now.switches, sizeof now.switches, thread) &&
+           strcmp(now.text, asleep->text) == 0 && strcmp(now.switches, asleep->switches) == 0;
 }
 
 bool cio__peek(void *to, const void *from, size_t size)

@@ -7,9 +7,10 @@
 
 #include "debug/unwind.h"
 
-/* Where a thread stands in a system call. Two that are equal: it has most likely not moved. */
+/* Where a thread stands in a system call. Two that are equal: it has not moved. */
 struct cio__asleep {
-    char text[192]; /* what the kernel says: the call, its arguments, and where it was made */
+    char text[192];     /* what the kernel says: the call, its arguments, and where it was made */
+    char switches[128]; /* and how often it fell asleep: some make the same call again and again */
     struct cio__frame frame;
 };
 
