@@ -103,7 +103,7 @@ static enum py__step resolve(struct py__coroutine *self, struct connect *state, 
 
 static PyObject *as_addresses(PyObject *found)
 {
-    PyObject *list = found == Py_None ? PyList_New(0) : PySequence_List(found);
+    PyObject *list = py__found_addresses(found);
     if (list && PyList_GET_SIZE(list) == 0) {
         PyErr_SetString(PyExc_OSError, "getaddrinfo() returned empty list");
         Py_CLEAR(list);

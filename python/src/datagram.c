@@ -261,19 +261,14 @@ static PyGetSetDef fields[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, "The transport of a socket of datagrams."},
-    {Py_tp_dealloc, py__transport_dealloc},
-    {Py_tp_finalize, py__transport_finalize},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
+    PY__TRANSPORT_SLOTS,
     {Py_tp_repr, py__transport_repr},
-    {Py_tp_members, members},
-    {Py_tp_getset, fields},
     {0, NULL},
 };
 
 PyType_Spec py__datagram_spec = {
     .name = "cio.DatagramTransport",
     .basicsize = sizeof(struct py__datagram),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = PY__TRANSPORT_FLAGS,
     .slots = slots,
 };

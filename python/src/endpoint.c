@@ -186,15 +186,14 @@ static int add_info(struct endpoint *state, PyObject *info)
 
 static int add_infos(struct endpoint *state, PyObject *found)
 {
-    PyObject *infos = found == Py_None ? PyTuple_New(0)
-                                       : PySequence_Fast(found, "addresses are a list");
+    PyObject *infos = py__found_addresses(found);
     if (!infos)
         return -1;
     int rc = 0;
-    if (PySequence_Fast_GET_SIZE(infos) == 0)
+    if (PyList_GET_SIZE(infos) == 0)
         rc = refuse(PyExc_OSError, "getaddrinfo() returned empty list");
-    for (Py_ssize_t i = 0; rc == 0 && i < PySequence_Fast_GET_SIZE(infos); i++)
-        rc = add_info(state, PySequence_Fast_GET_ITEM(infos, i));
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(infos); i++)
+        rc = add_info(state, PyList_GET_ITEM(infos, i));
     Py_DECREF(infos);
     return rc;
 }

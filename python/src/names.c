@@ -317,3 +317,8 @@ PyMethodDef py__loop_name_methods[] = {
                "socket.getnameinfo() that does not block.")},
     {NULL, NULL, 0, NULL},
 };
+
+PyObject *py__found_addresses(PyObject *found)
+{
+    return found == Py_None ? PyList_New(0) : PySequence_List(found);
+}

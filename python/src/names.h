@@ -13,4 +13,7 @@ enum { PY__HOST, PY__PORT, PY__FAMILY, PY__TYPE, PY__PROTO, PY__FLAGS, PY__LOOKU
  */
 PyObject *py__numeric_addresses(const struct py__module *py, PyObject *const *lookup);
 
+/* A list of what the program's getaddrinfo() returned, which is empty if that was None. */
+PyObject *py__found_addresses(PyObject *found);
+
 #endif

@@ -178,40 +178,28 @@ static PyGetSetDef fields[] = {
 
 static PyType_Slot read_slots[] = {
     {Py_tp_doc, "The transport of a pipe that is read."},
-    {Py_tp_dealloc, py__transport_dealloc},
-    {Py_tp_finalize, py__transport_finalize},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
+    PY__TRANSPORT_SLOTS,
     {Py_tp_repr, repr},
-    {Py_tp_members, members},
-    {Py_tp_getset, fields},
     {0, NULL},
 };
 
 static PyType_Slot write_slots[] = {
     {Py_tp_doc, "The transport of a pipe that is written to."},
-    {Py_tp_dealloc, py__transport_dealloc},
-    {Py_tp_finalize, py__transport_finalize},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
+    PY__TRANSPORT_SLOTS,
     {Py_tp_repr, repr},
-    {Py_tp_members, members},
-    {Py_tp_getset, fields},
     {0, NULL},
 };
-
-#define FLAGS Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
 
 PyType_Spec py__read_pipe_spec = {
     .name = "cio.ReadPipeTransport",
     .basicsize = sizeof(struct py__pipe),
-    .flags = FLAGS,
+    .flags = PY__TRANSPORT_FLAGS,
     .slots = read_slots,
 };
 
 PyType_Spec py__write_pipe_spec = {
     .name = "cio.WritePipeTransport",
     .basicsize = sizeof(struct py__pipe),
-    .flags = FLAGS,
+    .flags = PY__TRANSPORT_FLAGS,
     .slots = write_slots,
 };

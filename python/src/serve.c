@@ -75,16 +75,15 @@ static PyObject *list_hosts(PyObject *host)
 /* Nothing at all is an empty list. */
 static int add_infos(struct serve *state, PyObject *host, PyObject *found)
 {
-    PyObject *infos = found == Py_None ? PyTuple_New(0)
-                                       : PySequence_Fast(found, "addresses are a list");
+    PyObject *infos = py__found_addresses(found);
     if (!infos)
         return -1;
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(infos);
+    Py_ssize_t n = PyList_GET_SIZE(infos);
     int rc = n ? 0 : -1;
     if (n == 0)
         PyErr_Format(PyExc_OSError, "getaddrinfo(%R) returned empty list", host);
     for (Py_ssize_t i = 0; rc == 0 && i < n; i++)
-        rc = PyDict_SetItem(state->infos, PySequence_Fast_GET_ITEM(infos, i), Py_None);
+        rc = PyDict_SetItem(state->infos, PyList_GET_ITEM(infos, i), Py_None);
     Py_DECREF(infos);
     return rc;
 }

@@ -69,7 +69,15 @@ bool py__sock_blocked(void);
 /* With the words of the module socket: how many bytes are asked for. -1: an exception. */
 Py_ssize_t py__sock_size(PyObject *number, const char *method);
 
-/* The same: takes a buffer that can be written to, the first argument. */
+/* A call that receives up to size bytes, and where its kind tells that the sender's name. */
+typedef ssize_t py__receive(struct py__coroutine *self, struct py__sock *state, void *data,
+                            size_t size, struct py__name *name);
+
+/* What the call receives of state->done bytes at most; NULL with *ret_rc 0: an exception. */
+PyObject *py__sock_receive(struct py__coroutine *self, struct py__sock *state, py__receive *call,
+                           struct py__name *name, ssize_t *ret_rc);
+
+/* With the words of the module socket: takes a buffer that can be written to, the first argument. */
 int py__sock_take_buffer(struct py__sock *state, const char *method);
 
 #define PY__SOCK_METHODS(X)                                                                        \

@@ -38,31 +38,6 @@ static enum py__step answer(struct py__coroutine *self, struct py__sock *state, 
 
 /* ---- sock_recvfrom() ---- */
 
-/* A datagram is copied once more; a bytes object of the size asked for costs more if it is large. */
-#define SMALL 4096
-
-static PyObject *receive_small(struct py__coroutine *self, struct py__sock *state, size_t size,
-                               struct py__name *name, ssize_t *ret_rc)
-{
-    char data[SMALL];
-    *ret_rc = receive(self, state, data, size, name);
-    return *ret_rc < 0 ? NULL : PyBytes_FromStringAndSize(data, *ret_rc);
-}
-
-static PyObject *receive_large(struct py__coroutine *self, struct py__sock *state, size_t size,
-                               struct py__name *name, ssize_t *ret_rc)
-{
-    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    if (!data)
-        return NULL;
-    *ret_rc = receive(self, state, PyBytes_AS_STRING(data), size, name);
-    if (*ret_rc < 0)
-        Py_CLEAR(data);
-    else if ((size_t)*ret_rc < size)
-        _PyBytes_Resize(&data, *ret_rc);
-    return data;
-}
-
 /* The first thing: is the socket one of those that we know how to ask? -1: an exception. */
 static int begin(struct py__coroutine *self, struct py__sock *state, PyObject *sent)
 {
@@ -87,8 +62,7 @@ static enum py__step recvfrom_step(struct py__coroutine *self, PyObject *sent, P
     }
     struct py__name name;
     ssize_t rc = 0;
-    PyObject *data = state->done <= SMALL ? receive_small(self, state, state->done, &name, &rc)
-                                          : receive_large(self, state, state->done, &name, &rc);
+    PyObject *data = py__sock_receive(self, state, receive, &name, &rc);
     return answer(self, state, rc, data, &name, ret);
 }
 

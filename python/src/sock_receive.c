@@ -4,9 +4,11 @@
 #include "errors.h"
 #include "sock.h"
 
-static ssize_t receive(struct py__coroutine *self, struct py__sock *state, void *data, size_t size)
+static ssize_t receive(struct py__coroutine *self, struct py__sock *state, void *data, size_t size,
+                       struct py__name *name)
 {
     struct cio__os *os = self->loop->loop->os;
+    (void)name;
     return os->ops->receive_into(os, state->fd, data, size);
 }
 
@@ -14,26 +16,33 @@ static ssize_t receive(struct py__coroutine *self, struct py__sock *state, void 
  * more. */
 #define SMALL 4096
 
-static PyObject *receive_small(struct py__coroutine *self, struct py__sock *state, size_t size,
-                               ssize_t *ret_rc)
+static PyObject *receive_small(struct py__coroutine *self, struct py__sock *state,
+                               py__receive *call, struct py__name *name, ssize_t *ret_rc)
 {
     char data[SMALL];
-    *ret_rc = receive(self, state, data, size);
+    *ret_rc = call(self, state, data, state->done, name);
     return *ret_rc < 0 ? NULL : PyBytes_FromStringAndSize(data, *ret_rc);
 }
 
-static PyObject *receive_large(struct py__coroutine *self, struct py__sock *state, size_t size,
-                               ssize_t *ret_rc)
+static PyObject *receive_large(struct py__coroutine *self, struct py__sock *state,
+                               py__receive *call, struct py__name *name, ssize_t *ret_rc)
 {
-    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)state->done);
     if (!data)
         return NULL;
-    *ret_rc = receive(self, state, PyBytes_AS_STRING(data), size);
+    *ret_rc = call(self, state, PyBytes_AS_STRING(data), state->done, name);
     if (*ret_rc < 0)
         Py_CLEAR(data);
-    else if ((size_t)*ret_rc < size)
+    else if ((size_t)*ret_rc < state->done)
         _PyBytes_Resize(&data, *ret_rc);
     return data;
+}
+
+PyObject *py__sock_receive(struct py__coroutine *self, struct py__sock *state, py__receive *call,
+                           struct py__name *name, ssize_t *ret_rc)
+{
+    return state->done <= SMALL ? receive_small(self, state, call, name, ret_rc)
+                                : receive_large(self, state, call, name, ret_rc);
 }
 
 /* rc is what the call said, 0 if no call failed. */
@@ -76,8 +85,7 @@ static enum py__step receive_step(struct py__coroutine *self, PyObject *sent, Py
         return PY__RAISE;
     }
     ssize_t rc = 0;
-    PyObject *data = state->done <= SMALL ? receive_small(self, state, state->done, &rc)
-                                          : receive_large(self, state, state->done, &rc);
+    PyObject *data = py__sock_receive(self, state, receive, NULL, &rc);
     return after_call(self, state, rc, data, ret);
 }
 
@@ -101,7 +109,7 @@ static enum py__step receive_into_step(struct py__coroutine *self, PyObject *sen
     } else if (!py__sock_resume(state, sent)) {
         return PY__RAISE;
     }
-    ssize_t rc = receive(self, state, state->buffer.buf, (size_t)state->buffer.len);
+    ssize_t rc = receive(self, state, state->buffer.buf, (size_t)state->buffer.len, NULL);
     return after_call(self, state, rc, rc < 0 ? NULL : PyLong_FromSsize_t(rc), ret);
 }
 

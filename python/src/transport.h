@@ -248,6 +248,17 @@ extern PyMethodDef py__transport_write_methods[];
             READONLY, NULL                                                                         \
     }
 
+/* The slots and flags that the types have in common; members are those of PY__TRANSPORT_MEMBERS. */
+#define PY__TRANSPORT_SLOTS                                                                        \
+    {Py_tp_dealloc, py__transport_dealloc}, {Py_tp_finalize, py__transport_finalize},              \
+        {Py_tp_traverse, traverse}, {Py_tp_clear, clear}, {Py_tp_members, members},                \
+    {                                                                                              \
+        Py_tp_getset, fields                                                                       \
+    }
+
+#define PY__TRANSPORT_FLAGS                                                                        \
+    (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+
 extern PyGetSetDef py__transport_fields[];
 extern PyGetSetDef py__pipe_fields[]; /* of pipes' in place of these */
 PyObject *py__transport_repr(PyObject *self);
