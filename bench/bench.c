@@ -52,6 +52,10 @@ enum {
 
 #define TLS_CELL(args, row) {args, TLS, B_CIO | B_GO | B_HAND, {{"cpu", row, "us"}}}
 
+/* The file server over TLS: connections each made for one file of 1 KiB, and kept ones. */
+#define HTTPS_CELL(args, row)                                                                      \
+    {args, HTTPS, B_CIO | B_NGINX, {{"cpu", row, "us"}, {"rate", row "-rate", "/s"}}}
+
 #define UDP_CELL(args, row, mode)                                                                  \
     {args, UDP, B_CIO | B_UV | B_GO | B_HAND,                                                      \
      {{"cpu", row, "ns"}, {"rate", row "-rate", "/s"}}, mode}
@@ -168,11 +172,18 @@ const struct bench benches[] = {
     TLS_CELL("echo 50 1024", "tls-echo-50x1024"),
     TLS_CELL("echo 50 16384", "tls-echo-50x16384"),
     TLS_CELL("echo 4 131072", "tls-echo-4x131072"),
+    HTTPS_CELL("full 1 1024", "https-handshake"),
+    HTTPS_CELL("resumed 1 1024", "https-resumed"),
+    HTTPS_CELL("echo 50 1024", "https-50x1024"),
+    HTTPS_CELL("echo 4 1048576", "https-4x1048576"),
 #endif
 
-    /* Bytes of this process for each idle connection: without a task, and with one. */
+    /* Bytes of this process for each idle connection: without a task, with one, and over TLS. */
     {"idle-transports 9000", PLAIN, B_CIO, {{"resident", "idle-transports-9000", "B"}}},
     {"idle-streams 9000", PLAIN, B_CIO, {{"resident", "idle-streams-9000", "B"}}},
+#ifdef BENCH_TLS
+    {"idle-tls 9000", HEAVY, B_CIO, {{"resident", "idle-tls-9000", "B"}}},
+#endif
 };
 /* clang-format on */
 const size_t n_benches = sizeof benches / sizeof benches[0];

@@ -28,6 +28,7 @@ enum kind {
     UDP,   /* `args` is "echo|sink BYTES IN-FLIGHT": the same, by bench_udp_load */
     ECHO,  /* `args` is "CONNECTIONS BYTES [IN-FLIGHT]": the subject serves, bench_load measures */
     HTTP,  /* the same: it serves a file of that many bytes, in a directory that it is told */
+    HTTPS, /* the same over TLS; `args` as for TLS */
 };
 
 struct bench {

@@ -7,9 +7,10 @@
 
 #include "lib/serve.h"
 
+static cio_server_options options = {.backlog = 4096};
+
 static int http_main(void *arg)
 {
-    static const cio_server_options options = {.backlog = 4096};
     struct sockaddr_in a;
     socklen_t size = sizeof a;
     cio_server *server;
@@ -23,8 +24,15 @@ static int http_main(void *arg)
     return cio_server_serve_forever(server);
 }
 
-void bench_http(const char *directory)
+void bench_http(const char *directory, bool over_tls)
 {
+#ifdef BENCH_TLS
+    if (over_tls)
+        options.tls = bench_tls_context();
+#else
+    if (over_tls)
+        subject_absent("built without TLS");
+#endif
     static struct http_server server = {
         .idle_timeout_s = 60, .head_timeout_s = 10, .send_timeout_s = 60};
     check(http_files_init(&server.files, directory), directory);

@@ -78,6 +78,16 @@ static void measure_plain(const struct bench *b, enum subject s, struct result *
         collect(&r, b, out);
 }
 
+static const char *load_program(enum kind kind)
+{
+    switch (kind) {
+    case TLS:
+    case HTTPS: return "bench_tls_load";
+    case UDP: return "bench_udp_load";
+    default: return "bench_load";
+    }
+}
+
 /*
  * The server says its port; the load generator reads the server's processor clock around its own
  * window.
@@ -103,10 +113,7 @@ static void measure_server(const struct sample *sample, const char *mode, const 
     }
     snprintf(args, sizeof args, "%d %d %s %s%s", (int)server.pid, port,
              sample->quick ? "0.2" : "0.4", b->args, load_more);
-    const char *program = b->kind == TLS   ? "bench_tls_load"
-                          : b->kind == UDP ? "bench_udp_load"
-                                           : "bench_load";
-    if (run_start(&load, program, args, load_cpu) < 0)
+    if (run_start(&load, load_program(b->kind), args, load_cpu) < 0)
         fail(out, strerror(errno));
     else
         collect(&load, b, out);
@@ -117,13 +124,13 @@ static void measure_server(const struct sample *sample, const char *mode, const 
 static void measure_http(const struct sample *sample, struct result *out)
 {
     char directory[] = "/tmp/cio-bench-XXXXXX", mode[64], path[64], more[64];
-    const char *bytes = strchr(sample->bench->args, ' ') + 1;
+    const char *bytes = strrchr(sample->bench->args, ' ') + 1;
     if (!mkdtemp(directory) || chmod(directory, 0755) < 0) {
         fail(out, strerror(errno));
         return;
     }
     snprintf(path, sizeof path, "%s/%s.bin", directory, bytes);
-    snprintf(mode, sizeof mode, "http %s", directory);
+    snprintf(mode, sizeof mode, "http%s %s", sample->bench->kind == HTTPS ? "s" : "", directory);
     snprintf(more, sizeof more, " http:/%s.bin", bytes);
     if (pattern_write(path, (size_t)atol(bytes)) < 0)
         fail(out, strerror(errno));
@@ -151,7 +158,8 @@ static const char *server_mode(const struct sample *sample)
 void measure(const struct sample *sample, struct result *out)
 {
     switch (sample->bench->kind) {
-    case HTTP: measure_http(sample, out); break;
+    case HTTP:
+    case HTTPS: measure_http(sample, out); break;
     case ECHO:
     case UDP:
     case TLS: measure_server(sample, server_mode(sample), "", out); break;

@@ -159,14 +159,16 @@ int main(int argc, char **argv)
         {"sink-udp", bench_sink_udp},
 #ifdef BENCH_TLS
         {"echo-tls", bench_echo_tls},
+        {"idle-tls", bench_idle_tls},
 #endif
         {"idle-transports", bench_idle_transports},
         {"idle-streams", bench_idle_streams},
         {NULL, NULL},
     };
 #ifdef BENCH_HTTP
-    if (argc == 3 && strcmp(argv[1], "http") == 0) {
-        bench_http(argv[2]);
+    bool over_tls = argc == 3 && strcmp(argv[1], "https") == 0;
+    if (over_tls || (argc == 3 && strcmp(argv[1], "http") == 0)) {
+        bench_http(argv[2], over_tls);
         return 0;
     }
 #endif

@@ -53,8 +53,10 @@ void bench_echo_udp_protocol(long n);
 void bench_sink_udp(long n);
 /* cio_tls.c */
 void bench_echo_tls(long n);
+void bench_idle_tls(long n);
+cio_tls_context *bench_tls_context(void); /* of a server */
 
 /* cio_http.c */
-void bench_http(const char *directory);
+void bench_http(const char *directory, bool over_tls);
 
 #endif

@@ -3,6 +3,9 @@
  * are remembered for a second, as our server does it.
  */
 #include "subject.h"
+#ifdef BENCH_TLS
+#include "tls_kit.h"
+#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +53,35 @@ static void tell_when_ready(int port)
     _exit(0);
 }
 
-static void write_configuration(int fd, const char *directory, int port)
+/* A file without a name, which nginx opens by the number that we have for it. */
+static int open_nameless(void)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    if (fd < 0)
+        subject_fail("/tmp: %s", strerror(errno));
+    return fd;
+}
+
+/* Certificate and key are in one file. A cache of sessions is not asked for, as ours has none. */
+static void write_tls(int fd)
+{
+#ifdef BENCH_TLS
+    size_t size;
+    const char *pem = tls_kit_pem(&size);
+    int file = open_nameless();
+    if (write(file, pem, size) != (ssize_t)size)
+        subject_fail("/tmp: %s", strerror(errno));
+    dprintf(fd,
+            "  ssl_certificate /proc/self/fd/%d; ssl_certificate_key /proc/self/fd/%d;\n"
+            "  ssl_protocols TLSv1.3;\n",
+            file, file);
+#else
+    (void)fd;
+    subject_absent("built without TLS");
+#endif
+}
+
+static void write_configuration(int fd, const char *directory, int port, bool over_tls)
 {
     dprintf(fd,
             "daemon off; master_process off; pid %s/pid; error_log stderr;\n"
@@ -58,23 +89,25 @@ static void write_configuration(int fd, const char *directory, int port)
             "http { access_log off; sendfile on; keepalive_requests 1000000000;\n"
             "  client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s;\n"
             "  uwsgi_temp_path %s; scgi_temp_path %s;\n"
-            "  open_file_cache max=1000; open_file_cache_valid 1s;\n"
-            "  server { listen 127.0.0.1:%d backlog=4096; root %s; } }\n",
-            directory, directory, directory, directory, directory, directory, port, directory);
+            "  open_file_cache max=1000; open_file_cache_valid 1s;\n",
+            directory, directory, directory, directory, directory, directory);
+    if (over_tls)
+        write_tls(fd);
+    dprintf(fd, "  server { listen 127.0.0.1:%d backlog=4096%s; root %s; } }\n", port,
+            over_tls ? " ssl" : "", directory);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || strcmp(argv[1], "http") != 0) {
-        fprintf(stderr, "usage: %s http DIRECTORY\n", argv[0]);
+    bool over_tls = argc == 3 && strcmp(argv[1], "https") == 0;
+    if (!over_tls && (argc != 3 || strcmp(argv[1], "http") != 0)) {
+        fprintf(stderr, "usage: %s http|https DIRECTORY\n", argv[0]);
         return 2;
     }
     char name[64];
     int port = free_port();
-    int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
-    if (fd < 0)
-        subject_fail("/tmp: %s", strerror(errno));
-    write_configuration(fd, argv[2], port);
+    int fd = open_nameless();
+    write_configuration(fd, argv[2], port, over_tls);
     tell_when_ready(port);
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     execl(NGINX, "nginx", "-e", "stderr", "-c", name, NULL);

@@ -1,8 +1,10 @@
-/* The load of the TLS benches: `bench_tls_load PID PORT SECONDS KIND CONNECTIONS BYTES`.
+/* The load of the TLS benches: `bench_tls_load PID PORT SECONDS KIND CONNECTIONS BYTES [http:PATH]`.
  *
  * KIND full or resumed: connections that are made, asked for one echo of so many bytes, and closed, one after the other.
- * KIND echo: connections that all have a request in flight. The server's cost is read from its processor clock.
+ * KIND echo: connections that all have a request in flight. With a path, a file of so many bytes is asked for instead
+ * of an echo. The server's cost is read from its processor clock.
  */
+#include "pattern.h"
 #include "subject.h"
 
 #include <arpa/inet.h>
@@ -21,6 +23,9 @@ static SSL_CTX *context;
 static SSL_SESSION *session; /* of the last connection; NULL: full handshakes are wanted */
 static bool resumes;
 static struct sockaddr_in address;
+enum { HEAD_MOST = 4096 };
+static char request[512]; /* HTTP: what is sent instead of the message */
+static size_t request_bytes;
 static size_t message_bytes;
 static char *message, *answer;
 static clockid_t server_clock;
@@ -44,19 +49,26 @@ static SSL *connect_one(void)
 
 static void ask(SSL *ssl)
 {
-    if (SSL_write(ssl, message, (int)message_bytes) != (int)message_bytes)
+    if (SSL_write(ssl, request[0] ? request : message, (int)request_bytes) != (int)request_bytes)
         subject_fail("the server hung up");
 }
 
 static void hear(SSL *ssl)
 {
-    for (size_t n = 0; n < message_bytes;) {
-        int part = SSL_read(ssl, answer + n, (int)(message_bytes - n));
+    size_t head = 0;
+    bool has_head = !request[0];
+    for (size_t n = 0; !has_head || n < head + message_bytes;) {
+        int part = SSL_read(ssl, answer + n, (int)(HEAD_MOST + message_bytes - n));
         if (part <= 0)
             subject_fail("the server hung up");
         n += (size_t)part;
+        const char *end = has_head ? NULL : memmem(answer, n, "\r\n\r\n", 4);
+        if (end) {
+            has_head = true;
+            head = (size_t)(end - answer) + 4;
+        }
     }
-    if (memcmp(message, answer, message_bytes) != 0)
+    if (memcmp(message, answer + head, message_bytes) != 0)
         subject_fail("the server sent back something else");
 }
 
@@ -112,16 +124,28 @@ static long drive(SSL **all, int n, double seconds)
     return all ? echo_for(all, n, until_ns) : connect_for(until_ns);
 }
 
+static void make_message(const char *path)
+{
+    message = malloc(message_bytes);
+    answer = malloc(HEAD_MOST + message_bytes);
+    if (!message || !answer)
+        subject_fail("no memory for %zu bytes", message_bytes);
+    pattern_fill((unsigned char *)message, message_bytes);
+    request_bytes = message_bytes;
+    if (path)
+        request_bytes = (size_t)snprintf(request, sizeof request,
+                                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
+}
+
 int main(int argc, char **argv)
 {
+    const char *path = argc == 8 && strncmp(argv[7], "http:", 5) == 0 ? argv[--argc] + 5 : NULL;
     if (argc != 7)
-        subject_fail("usage: %s PID PORT SECONDS KIND CONNECTIONS BYTES", argv[0]);
+        subject_fail("usage: %s PID PORT SECONDS KIND CONNECTIONS BYTES [http:PATH]", argv[0]);
     int n = atoi(argv[5]);
     double seconds = atof(argv[3]);
     message_bytes = (size_t)atol(argv[6]);
-    message = malloc(message_bytes);
-    answer = malloc(message_bytes);
-    memset(message, 'm', message_bytes);
+    make_message(path);
     address = (struct sockaddr_in){.sin_family = AF_INET,
                                    .sin_port = htons((uint16_t)atoi(argv[2])),
                                    .sin_addr = {htonl(INADDR_LOOPBACK)}};
