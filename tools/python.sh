@@ -65,7 +65,8 @@ prepare() { # PYTHON [SETTING...]  the settings are the build's
     install "$TESTS/requirements.txt" || return 1
     # Debian's headers of a debug build are links to the others, and gcc looks for pyconfig.h where a system's link leads.
     case $version in *d) export CFLAGS=-fno-canonical-system-headers ;; esac
-    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall --config-settings build-dir="$home/build" "${@:2}" . || return 1
+    "$python" -m pip install -q --no-build-isolation --no-deps --force-reinstall --config-settings build-dir="$home/build" \
+        --config-settings cmake.define.CIO_WERROR="${CIO_WERROR:-ON}" "${@:2}" . || return 1
 }
 
 # Nothing is asked of the network where the same has been installed before.
