@@ -10,6 +10,7 @@
 #include "coroutine.h"
 #include "errors.h"
 #include "os/kernel.h"
+#include "sock.h"
 #include "wait.h"
 
 struct attempt {

@@ -28,17 +28,17 @@ static PyObject *arrival_object(struct py__listener *self, struct arrival *arriv
     return arrival->sock;
 }
 
-static PyObject *peer_name(const struct arrival *arrival)
+static PyObject *peer_name(const struct py__module *py, const struct arrival *arrival)
 {
     if (arrival->peer.family == AF_INET || arrival->peer.family == AF_INET6)
         return py__address_object(&arrival->peer);
-    return PyObject_CallMethod(arrival->sock, "getpeername", NULL);
+    return PyObject_CallMethodNoArgs(arrival->sock, py->names.getpeername);
 }
 
 static int log_arrival(struct py__listener *self, struct arrival *arrival)
 {
     PyObject *sock = arrival_object(self, arrival);
-    PyObject *peer = sock ? peer_name(arrival) : NULL;
+    PyObject *peer = sock ? peer_name(self->server->loop->py, arrival) : NULL;
     int rc = -1;
     if (peer)
         rc = py__log("debug", "(sOOO)", "%r got a new connection from %r: %r", self->server, peer,
@@ -53,7 +53,7 @@ static PyObject *make_secure(struct py__listener *self, struct arrival *arrival)
     const struct py__server_options *options = &self->server->options;
     struct py__loop *loop = self->server->loop;
     PyObject *sock = arrival_object(self, arrival);
-    PyObject *peer = sock ? peer_name(arrival) : NULL;
+    PyObject *peer = sock ? peer_name(loop->py, arrival) : NULL;
     PyObject *method = PyObject_GetAttr((PyObject *)loop, loop->py->names._make_ssl_transport);
     PyObject *arguments = peer ? PyTuple_Pack(3, sock, arrival->protocol, options->ssl) : NULL;
     PyObject *keywords = arguments

@@ -72,6 +72,8 @@
     X(get_context)                                                                                 \
     X(get_debug)                                                                                   \
     X(getaddrinfo)                                                                                 \
+    X(getnameinfo)                                                                                 \
+    X(getpeername)                                                                                 \
     X(getsockname)                                                                                 \
     X(is_closing)                                                                                  \
     X(join)                                                                                        \
@@ -80,6 +82,7 @@
     X(loop)                                                                                        \
     X(name)                                                                                        \
     X(pause_writing)                                                                               \
+    X(peername)                                                                                    \
     X(pid)                                                                                         \
     X(pipe_connection_lost)                                                                        \
     X(pipe_data_received)                                                                          \
@@ -92,6 +95,7 @@
     X(returncode)                                                                                  \
     X(run)                                                                                         \
     X(run_forever)                                                                                 \
+    X(run_in_executor)                                                                             \
     X(send)                                                                                        \
     X(set_exception)                                                                               \
     X(set_name)                                                                                    \
@@ -99,6 +103,7 @@
     X(setblocking)                                                                                 \
     X(shutdown)                                                                                    \
     X(sock_connect)                                                                                \
+    X(socket)                                                                                      \
     X(start)                                                                                       \
     X(stderr)                                                                                      \
     X(stdin)                                                                                       \

@@ -19,6 +19,7 @@ struct lookup {
 
 struct number {
     int family;
+    PyObject *host; /* borrowed: it is written as it is shown; else NULL, and text is set */
     char text[INET6_ADDRSTRLEN];
     int port;
 };
@@ -31,6 +32,7 @@ static bool parse_host(PyObject *host, struct number *number)
     else if (PyBytes_Check(host))
         text = PyBytes_AS_STRING(host);
     unsigned char address[sizeof(struct in6_addr)];
+    number->host = NULL;
     if (!text)
         return false;
     if (inet_pton(AF_INET, text, address) == 1)
@@ -39,6 +41,12 @@ static bool parse_host(PyObject *host, struct number *number)
         number->family = AF_INET6;
     else
         return false;
+    /* Of version 4 there is one way to write each, and to make the text anew takes longer than all else. */
+    if (number->family == AF_INET && PyUnicode_CheckExact(host) &&
+        (size_t)PyUnicode_GET_LENGTH(host) == strlen(text)) {
+        number->host = host;
+        return true;
+    }
     return inet_ntop(number->family, address, number->text, sizeof number->text) != NULL;
 }
 
@@ -92,17 +100,36 @@ struct kind {
 
 static const struct kind kinds[] = {
     {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, IPPROTO_UDP}, {SOCK_RAW, 0}};
+#define N_KINDS (sizeof kinds / sizeof *kinds)
 
 static bool fits(const struct kind *kind, int type, int protocol)
 {
     return (!type || type == kind->type) && (!protocol || protocol == kind->protocol);
 }
 
+/* Takes the references; NULL if one of them is. */
+static PyObject *tuple_of(PyObject *const *items, Py_ssize_t n)
+{
+    bool whole = true;
+    for (Py_ssize_t i = 0; i < n; i++)
+        whole = whole && items[i];
+    PyObject *tuple = whole ? PyTuple_New(n) : NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (tuple)
+            PyTuple_SET_ITEM(tuple, i, items[i]);
+        else
+            Py_XDECREF(items[i]);
+    }
+    return tuple;
+}
+
 static PyObject *make_address(const struct number *number)
 {
+    PyObject *host = number->host ? Py_NewRef(number->host) : PyUnicode_FromString(number->text);
+    PyObject *port = PyLong_FromLong(number->port);
     if (number->family == AF_INET)
-        return Py_BuildValue("(si)", number->text, number->port);
-    return Py_BuildValue("(siii)", number->text, number->port, 0, 0);
+        return tuple_of((PyObject *[]){host, port}, 2);
+    return tuple_of((PyObject *[]){host, port, PyLong_FromLong(0), PyLong_FromLong(0)}, 4);
 }
 
 /* As the module socket returns it: the numbers as members of its enumerations. */
@@ -113,7 +140,10 @@ static PyObject *make_entry(const struct py__module *py, const struct number *nu
     PyObject *type = kind->type == SOCK_STREAM  ? py->std.stream
                      : kind->type == SOCK_DGRAM ? py->std.datagram
                                                 : py->std.raw;
-    return Py_BuildValue("(OOisN)", family, type, kind->protocol, "", make_address(number));
+    return tuple_of((PyObject *[]){Py_NewRef(family), Py_NewRef(type),
+                                   PyLong_FromLong(kind->protocol), PyUnicode_New(0, 0),
+                                   make_address(number)},
+                    5);
 }
 
 PyObject *py__numeric_addresses(const struct py__module *py, PyObject *const *arguments)
@@ -127,34 +157,38 @@ PyObject *py__numeric_addresses(const struct py__module *py, PyObject *const *ar
         !parse_host(arguments[PY__HOST], &number) ||
         !parse_port(arguments[PY__PORT], &number.port) || (family && family != number.family))
         return NULL;
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list && i < sizeof kinds / sizeof *kinds; i++) {
+    Py_ssize_t n = 0;
+    for (size_t i = 0; i < N_KINDS; i++)
+        n += fits(&kinds[i], type, protocol);
+    PyObject *list = n ? PyList_New(n) : NULL;
+    n = 0;
+    for (size_t i = 0; list && i < N_KINDS; i++) {
         if (!fits(&kinds[i], type, protocol))
             continue;
         PyObject *entry = make_entry(py, &number, &kinds[i]);
-        if (!entry || PyList_Append(list, entry) < 0)
+        if (entry)
+            PyList_SET_ITEM(list, n++, entry);
+        else
             Py_CLEAR(list);
-        Py_XDECREF(entry);
     }
-    if (list && PyList_GET_SIZE(list) == 0)
-        Py_CLEAR(list);
     return list;
 }
 
 /* ---- others ---- */
 
-/* socket.getaddrinfo; borrowed. NULL: none, with an exception. */
-static PyObject *current_function(const char *name)
+/* What the module socket has by that name now: programs replace it. NULL: an exception. */
+static PyObject *current_function(const struct py__module *py, PyObject *name)
 {
-    PyObject *socket = PyDict_GetItemString(PyImport_GetModuleDict(), "socket");
-    PyObject *function = socket ? PyObject_GetAttrString(socket, name) : py__import("socket", name);
-    return function;
+    PyObject *socket = PyDict_GetItemWithError(PyImport_GetModuleDict(), py->names.socket);
+    if (socket)
+        return PyObject_GetAttr(socket, name);
+    return PyErr_Occurred() ? NULL : py__import("socket", PyUnicode_AsUTF8(name));
 }
 
 /* loop.run_in_executor(None, function, *arguments) */
 static PyObject *run(PyObject *loop, PyObject *function, PyObject *const *arguments, int n)
 {
-    PyObject *method = PyObject_GetAttrString(loop, "run_in_executor");
+    PyObject *method = PyObject_GetAttr(loop, py__loop(loop)->py->names.run_in_executor);
     PyObject *zero = PyLong_FromLong(0);
     PyObject *stack[PY__LOOKUP + 3] = {Py_None, function};
     for (int i = 0; i < n; i++)
@@ -187,7 +221,7 @@ static enum py__step begin_addresses(struct py__coroutine *self, struct lookup *
         *ret = run_in_debug_mode(loop, state->arguments);
         return *ret ? PY__AWAIT : PY__RAISE;
     }
-    PyObject *function = current_function("getaddrinfo");
+    PyObject *function = current_function(self->loop->py, self->loop->py->names.getaddrinfo);
     if (!function)
         return PY__RAISE;
     if (function == self->loop->py->std.getaddrinfo)
@@ -209,7 +243,7 @@ static bool is_quick(PyObject *flags)
 
 static enum py__step begin_names(struct py__coroutine *self, struct lookup *state, PyObject **ret)
 {
-    PyObject *function = current_function("getnameinfo");
+    PyObject *function = current_function(self->loop->py, self->loop->py->names.getnameinfo);
     if (!function)
         return PY__RAISE;
     PyObject *address = state->arguments[0], *flags = state->arguments[1];

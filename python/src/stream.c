@@ -43,7 +43,7 @@ static int keep_name(struct py__stream *self, const char *method, const char *ke
 static int keep_names(struct py__stream *self)
 {
     PyObject *extra = self->base.extra;
-    bool has_peer = extra && PyDict_GetItemString(extra, "peername");
+    bool has_peer = extra && PyDict_Contains(extra, self->base.loop->py->names.peername) > 0;
     if (is_internet(self)) {
         ask_name(self, false, &self->local);
         if (!has_peer && self->peer.family == 0)
