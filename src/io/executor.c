@@ -33,6 +33,7 @@ static void begin_anew_in_child(void)
         executor->n_threads = 0;
         executor->n_busy = 0;
         executor->waking = false;
+        executor->spinning = false;
         executor->has_ended = false;
         executor->sleepers = (struct cio__sleepers){0};
         executor->references = 1;

@@ -117,13 +117,33 @@ static struct worker *call_thread(cio_executor *executor, int *rc)
     return idle;
 }
 
+/* With the lock held: whether to wait awake for a while. One thread of a pool does at a time. */
+static bool begin_spin(cio_executor *executor)
+{
+    if (__atomic_load_n(&executor->spinning, __ATOMIC_ACQUIRE))
+        return false;
+    bool spins = cio__spin_begin(&executor->spin);
+    __atomic_store_n(&executor->spinning, spins, __ATOMIC_RELAXED);
+    return spins;
+}
+
+static bool spin(cio_executor *executor, struct worker *self)
+{
+    bool hit = cio__park_awake(&self->parker);
+    cio__spin_end(&executor->spin, hit);
+    __atomic_store_n(&executor->spinning, false, __ATOMIC_RELEASE);
+    return hit;
+}
+
 /* With the lock held, which it lets go meanwhile: until there may be a job. */
 static void wait_idle(cio_executor *executor, struct worker *self)
 {
     self->next_idle = executor->idle;
     executor->idle = self;
+    bool spins = begin_spin(executor);
     pthread_mutex_unlock(&executor->lock);
-    cio__park(&self->parker, INT64_MAX);
+    if (!spins || !spin(executor, self))
+        cio__park(&self->parker, INT64_MAX);
     pthread_mutex_lock(&executor->lock);
 }
 

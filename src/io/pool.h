@@ -3,6 +3,7 @@
 #define CIO_IO_POOL_H
 
 #include "io/executor.h"
+#include "os/spin.h"
 
 /* A thread of the pool; it lies on that thread's stack. */
 struct worker {
@@ -18,7 +19,10 @@ struct cio_executor {
     struct worker *idle; /* the one that became so last comes first: it is still warm */
     int n_threads;
     int max_threads;
-    int n_busy;    /* atomic: jobs that threads have, and have not sent home */
+    int n_busy; /* atomic: jobs that threads have, and have not sent home */
+    bool
+        spinning; /* atomic: an idle thread has not gone to sleep yet; it alone has the next field */
+    struct cio__spin spin; /* how soon another job came */
     bool waking;   /* a thread was woken or started, and has not looked into the queue yet */
     int n_started; /* for their names */
     bool stopped;

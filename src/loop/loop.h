@@ -18,6 +18,7 @@
 #include "loop/vars.h"
 #include "os/error.h"
 #include "os/os.h"
+#include "os/spin.h"
 
 #define CIO__CACHE_LINE 64
 
@@ -142,8 +143,9 @@ struct cio_loop {
      * run has ended, and may run the loop.
      */
     struct cio__tie *ties;
-    size_t expected;     /* posts that other threads owe: while there are any, it may be woken */
-    uint32_t references; /* atomic: the owner's, and those who may still post */
+    size_t expected;       /* posts that other threads owe: while there are any, it may be woken */
+    struct cio__spin spin; /* how soon they came */
+    uint32_t references;   /* atomic: the owner's, and those who may still post */
     void (*dropped)(cio_handle *handle);
     void (*end_threads)(struct cio_loop *loop);
     struct cio__own_executor jobs;  /* the default one */

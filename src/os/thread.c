@@ -11,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/kernel.h"
 #include "os/os.h"
+#include "os/spin.h"
 #include "os/valgrind.h"
 
 /* A sanitizer's report is written by any thread. */
@@ -120,6 +122,19 @@ bool cio__park(struct cio__parker *parker, int64_t deadline_ns)
             return false;
     }
     return true;
+}
+
+bool cio__park_awake(struct cio__parker *parker)
+{
+    int64_t until_ns = cio__monotonic_ns() + CIO__SPIN_NS;
+    do {
+        for (int i = 0; i < CIO__SPIN_CHECKS; i++) {
+            if (take_notice(parker))
+                return true;
+            cio__spin_pause();
+        }
+    } while (cio__monotonic_ns() < until_ns);
+    return false;
 }
 
 void cio__unpark(struct cio__parker *parker)

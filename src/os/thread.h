@@ -46,6 +46,9 @@ struct cio__parker {
  */
 bool cio__park(struct cio__parker *parker, int64_t deadline_ns);
 
+/* The same for CIO__SPIN_NS, without sleeping: see spin.h. */
+bool cio__park_awake(struct cio__parker *parker);
+
 /*
  * Ends the wait, or the next one. Makes a system call only if somebody sleeps. What parker lies in
  * may be gone as soon as the waiting thread goes on, also before this returns.
