@@ -1,9 +1,13 @@
 /* examples/http_files, as real clients see it: curl and wrk. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "net.h"
@@ -84,6 +88,71 @@ TEST(gets_a_large_file)
     assert_int_equal(read_file(copy, got, sizeof got), BIG);
     assert_memory_equal(got, bytes, BIG);
     site_stop(&site);
+}
+
+/* Whether the server has made a thread to wait for the disk in. */
+static bool has_a_thread(const struct site *site)
+{
+    char path[300], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/task", (int)site->server.pid);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(dir));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%s/comm", (int)site->server.pid, entry->d_name);
+        FILE *file = fopen(path, "re");
+        found = file && fgets(name, sizeof name, file) && strcmp(name, "cio-0\n") == 0;
+        if (file)
+            fclose(file);
+    }
+    closedir(dir);
+    return found;
+}
+
+/* Whether the kernel can say at once that it has a file in memory: all of what the server asks. */
+static bool can_look_at_once(const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = 0x20}; /* RESOLVE_CACHED */
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    char byte;
+    struct iovec one = {&byte, 1};
+    bool can = fd >= 0 && preadv2(fd, &one, 1, 0, RWF_NOWAIT) == 1;
+    if (fd >= 0)
+        close(fd);
+    return can;
+}
+
+static void forget_contents(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    fsync(fd);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
+TEST(waits_for_the_disk_in_a_thread_and_only_if_it_must)
+{
+    struct site site;
+    struct program p;
+    serve_some_files(&site);
+    site_write("cold.bin", bytes, 10000);
+    if (can_look_at_once(site_path("index.html"))) {
+        assert_string_equal(CURL(site_url(&site, "/")), "<p>home</p>\n");
+        CURL("-o", "/dev/null", site_url(&site, "/big.bin"));
+        assert_false(has_a_thread(&site));
+    }
+    forget_contents(site_path("cold.bin"));
+    site_write_text("twin", "of it"); /* to look at a file brings it back */
+    forget_contents(site_path("twin"));
+    bool cold = !can_look_at_once(site_path("twin"));
+    assert_memory_equal(CURL(site_url(&site, "/cold.bin")), bytes, 10000);
+    if (cold)
+        assert_true(has_a_thread(&site));
+    assert_memory_equal(CURL(site_url(&site, "/cold.bin")), bytes, 10000); /* remembered */
+    site_stop(&site);
+    if (!cold)
+        test_skip("the file did not leave memory: nothing to wait for");
 }
 
 TEST(head_has_the_fields_and_no_body)

@@ -10,6 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+
 #define FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
 /*
@@ -44,18 +48,34 @@ static int walk(int directory, const char *name)
     return fd;
 }
 
-int http_open_beneath(int directory, const char *name)
+/* Whether the kernel has said that it does not know of something. Threads ask as well. */
+static bool lacking(const bool *what)
 {
-    static bool lacking;
+    return __atomic_load_n(what, __ATOMIC_RELAXED);
+}
+
+static void lacks(bool *what)
+{
+    __atomic_store_n(what, true, __ATOMIC_RELAXED);
+}
+
+int http_open_beneath(int directory, const char *name, bool may_wait)
+{
+    static bool no_openat2, no_cached;
     struct open_how how = {.flags = FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    for (int tries = 0; !lacking && tries < 10; tries++) {
+    if (!may_wait && (lacking(&no_openat2) || lacking(&no_cached)))
+        return -EAGAIN;
+    how.resolve |= may_wait ? 0 : RESOLVE_CACHED;
+    for (int tries = 0; !lacking(&no_openat2) && tries < (may_wait ? 10 : 1); tries++) {
         int fd = (int)syscall(SYS_openat2, directory, name, &how, sizeof how);
         if (fd >= 0)
             return fd;
-        if (errno == ENOSYS || errno == EPERM)
-            lacking = true;
+        if (errno == EINVAL && !may_wait) /* before Linux 5.12 */
+            lacks(&no_cached);
+        else if (errno == ENOSYS || errno == EPERM)
+            lacks(&no_openat2);
         else if (errno != EAGAIN && errno != EINTR) /* EAGAIN: something was renamed meanwhile */
             return -errno;
     }
-    return lacking ? walk(directory, name) : -EAGAIN;
+    return may_wait && lacking(&no_openat2) ? walk(directory, name) : -EAGAIN;
 }

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "beneath.h"
+#include <cio.h>
+
 #include "date.h"
+#include "disk.h"
 #include "path.h"
 #include "types.h"
 
@@ -112,39 +114,6 @@ void http_files_free(struct http_files *files)
 
 /* ---- what is on the disk ---- */
 
-static int status_of(int rc)
-{
-    switch (rc) {
-    case -ENOENT:
-    case -ENOTDIR:
-    case -ELOOP:
-    case -EXDEV:
-    case -ENXIO:
-    case -ENAMETOOLONG: return 404;
-    case -EACCES:
-    case -EPERM: return 403;
-    case -EMFILE:
-    case -ENFILE:
-    case -EAGAIN:
-    case -ENOMEM: return 503;
-    default: return 500;
-    }
-}
-
-/* Opens what a name means. Returns 0 or a status. */
-static int open_name(const struct http_files *files, const char *name, int *fd, struct stat *is)
-{
-    *fd = http_open_beneath(files->root, name);
-    if (*fd < 0)
-        return status_of(*fd);
-    int status = fstat(*fd, is) < 0 ? 500 : S_ISREG(is->st_mode) ? 0 : 404;
-    if (status == 404 && S_ISDIR(is->st_mode))
-        status = 301;
-    if (status)
-        close(*fd);
-    return status;
-}
-
 /* The name of the file that a path asks for. Returns 0 or a status. */
 static int name_of(struct http_text path, char *name)
 {
@@ -154,31 +123,6 @@ static int name_of(struct http_text path, char *name)
         return (int)-size;
     if (size == 0 || name[size - 1] == '/')
         memcpy(name + size, index, sizeof index);
-    return 0;
-}
-
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Reads a small file whole. Returns 0 or a status. */
-static int read_body(struct http_file *file, int fd)
-{
-    size_t size = (size_t)file->is.st_size, got = 0;
-    file->body = malloc(size + 1);
-    if (!file->body)
-        return 503;
-    while (got < size) {
-        ssize_t n = pread(fd, file->body + got, size - got, (off_t)got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return 500; /* or it has become shorter */
-        got += (size_t)n;
-    }
     return 0;
 }
 
@@ -195,76 +139,91 @@ static void describe(struct http_file *file, const char *name)
         "Last-Modified: %s\r\nETag: %s\r\nAccept-Ranges: bytes\r\n", modified, file->etag);
 }
 
-/* Takes the descriptor over. Returns 0 or a status. */
-static int load(struct http_text path, uint32_t hash, const char *name, int fd,
-                const struct stat *is, struct http_file **ret)
+/* Takes over what was found. NULL: no memory. */
+static struct http_file *make(struct http_text path, uint32_t hash, const char *name,
+                              const struct http_look *look)
 {
     struct http_file *file = calloc(1, sizeof *file + path.size);
-    int status = 503;
-    if (file) {
-        *file = (struct http_file){.users = 1, .hash = hash, .is = *is, .fd = -1};
-        file->path_size = path.size;
-        memcpy(file->path, path.at, path.size);
-        describe(file, name);
-        bool small = is->st_size <= FILES_SMALL_MOST;
-        file->fd = small ? -1 : fd;
-        status = small ? read_body(file, fd) : 0;
+    if (!file) {
+        free(look->body);
+        if (look->fd >= 0)
+            close(look->fd);
+        return NULL;
     }
-    if (!file || file->fd < 0)
-        close(fd);
-    if (status)
-        http_files_release(file);
-    else
-        *ret = file;
-    return status;
+    *file = (struct http_file){
+        .users = 1, .hash = hash, .is = look->is, .fd = look->fd, .body = look->body};
+    file->path_size = path.size;
+    memcpy(file->path, path.at, path.size);
+    describe(file, name);
+    return file;
 }
 
-/* Whether what is remembered is still true; if not, what is there now, in *fd. */
-static int look_again(struct http_files *files, struct http_file *old, const char *name, int *fd,
-                      struct stat *is)
+/* It is used again. */
+static void touch(struct http_files *files, struct http_file *file)
 {
-    int status = open_name(files, name, fd, is);
-    if (status || !old)
+    if (!file->remembered || file == files->newest)
+        return;
+    unlink_use(files, file);
+    link_newest(files, file);
+}
+
+/* What is remembered of a file is not true any more, unless another task has seen to it already. */
+static void renew(struct http_files *files, struct http_file *old, struct http_file *file)
+{
+    if (old && old->remembered)
+        forget(files, old);
+    struct http_file *other =
+        file ? find(files, (struct http_text){file->path, file->path_size}, file->hash) : NULL;
+    if (other)
+        forget(files, other);
+    if (file)
+        remember(files, file);
+}
+
+/* The file as it is now; old is what was known, or NULL, and held. Returns 0 or why not. */
+static int look_again(struct http_files *files, struct http_text path, time_t now,
+                      struct http_file *old, struct http_file **ret)
+{
+    char name[FILES_PATH_MOST];
+    struct http_look look = {.root = files->root, .name = name};
+    struct http_file *file = NULL;
+    look.known = old && old->settled ? &old->is : NULL;
+    int status = name_of(path, name);
+    if (!status)
+        status = http_look(&look);
+    if (status == CIO_ECANCELED)
         return status;
-    if (old->settled && is_same(&old->is, is)) {
-        close(*fd);
-        *fd = -1;
+    if (!status && look.same) {
+        old->checked = now;
+        old->users++;
+        touch(files, old);
+        *ret = old;
+        return 0;
     }
-    return 0;
+    if (!status && !(file = make(path, hash_of(path), name, &look)))
+        status = 503;
+    if (file) {
+        file->checked = now;
+        file->settled = now - file->is.st_mtim.tv_sec >= SETTLED_AFTER;
+    }
+    renew(files, old, file);
+    *ret = file;
+    return status;
 }
 
 int http_files_open(struct http_files *files, struct http_text path, time_t now,
                     struct http_file **ret)
 {
-    char name[FILES_PATH_MOST];
-    uint32_t hash = hash_of(path);
-    struct http_file *file = find(files, path, hash);
-    struct stat is;
-    int fd = -1;
+    struct http_file *file = find(files, path, hash_of(path));
     if (!file || file->checked != now) {
-        int status = name_of(path, name);
-        if (!status)
-            status = look_again(files, file, name, &fd, &is);
-        if (file && (status || fd >= 0)) {
-            forget(files, file);
-            file = NULL;
-        }
-        if (!status && !file)
-            status = load(path, hash, name, fd, &is, &file);
-        if (status)
-            return status;
-        file->checked = now;
-    }
-    *ret = file;
-    if (!file->remembered) {
-        file->settled = now - file->is.st_mtim.tv_sec >= SETTLED_AFTER;
-        remember(files, file); /* with the one user that it was made for */
-        return 0;
+        if (file)
+            file->users++;
+        int status = look_again(files, path, now, file, ret);
+        http_files_release(file);
+        return status;
     }
     file->users++;
-    if (file != files->newest) {
-        unlink_use(files, file);
-        link_newest(files, file);
-    }
+    touch(files, file);
+    *ret = file;
     return 0;
 }

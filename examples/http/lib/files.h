@@ -5,8 +5,7 @@
  *
  * No path leads out of the directory: not by "..", and not by a symbolic link.
  *
- * Opening a file, and reading a small one, waits for the disk if it must, and the loop with it. Large
- * ones are read by cio_sendfile(), which does not.
+ * Only the task that asks waits for the disk: see disk.h. Large files are read by cio_sendfile().
  */
 #ifndef HTTP_FILES_H
 #define HTTP_FILES_H
@@ -19,7 +18,6 @@
 enum {
     FILES_MOST = 1000,           /* that are remembered */
     FILES_BYTES_MOST = 32 << 20, /* of their contents */
-    FILES_SMALL_MOST = 64 << 10, /* a larger one is read when it is sent */
     FILES_BUCKETS = 2048,        /* a power of two */
     FILES_PATH_MOST = 4096,      /* bytes of a decoded path */
 };
@@ -58,7 +56,7 @@ void http_files_free(struct http_files *files);
  * The file at a request's path, still encoded; a path that ends with '/' means the "index.html"
  * there. now is the time in seconds. Returns 0 and the file, to be given back by
  * http_files_release(); or the status of the answer: 301 (a directory: the path lacks its '/'),
- * 400, 403, 404, 414, 500, 503.
+ * 400, 403, 404, 414, 500, 503; or CIO_ECANCELED.
  */
 int http_files_open(struct http_files *files, struct http_text path, time_t now,
                     struct http_file **file);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cio.h>
+
 #include "beneath.h"
 #include "files.h"
 #include "path.h"
@@ -105,21 +107,50 @@ static int print_page(const char *name, const struct names *names, char **page, 
     if (fclose(file) == 0)
         return 0;
     free(*page);
+    *page = NULL;
     return 503;
+}
+
+struct listing {
+    int root;
+    const char *name;
+    char *page; /* NULL: there is none */
+    size_t size;
+    int status;
+};
+
+static int make_page(struct listing *listing)
+{
+    const char *name = listing->name;
+    struct names names = {0};
+    int fd = http_open_beneath(listing->root, *name ? name : ".", true);
+    if (fd < 0)
+        return fd == -EACCES ? 403 : fd == -EMFILE || fd == -ENFILE ? 503 : 404;
+    int status = read_names(fd, &names);
+    if (!status)
+        status = print_page(name, &names, &listing->page, &listing->size);
+    free_names(&names);
+    return status;
+}
+
+static int make_page_in_thread(void *listing)
+{
+    ((struct listing *)listing)->status = make_page(listing);
+    return 0;
 }
 
 int http_list(int root, struct http_text path, char **page, size_t *size)
 {
     char name[FILES_PATH_MOST];
-    struct names names = {0};
+    struct listing listing = {.root = root, .name = name};
     if (http_decode_path(path, name, sizeof name) < 0)
         return 404;
-    int fd = http_open_beneath(root, *name ? name : ".");
-    if (fd < 0)
-        return fd == -EACCES ? 403 : fd == -EMFILE || fd == -ENFILE ? 503 : 404;
-    int status = read_names(fd, &names);
-    if (!status)
-        status = print_page(name, &names, page, size);
-    free_names(&names);
-    return status;
+    int rc = cio_to_thread(make_page_in_thread, &listing);
+    if (rc < 0) { /* canceled; the thread may have made it all the same */
+        free(listing.page);
+        return rc == CIO_ECANCELED ? rc : 503;
+    }
+    *page = listing.page;
+    *size = listing.size;
+    return listing.status;
 }

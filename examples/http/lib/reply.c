@@ -265,7 +265,9 @@ void http_answer(struct http_connection *c, size_t head)
     const struct http_text *path = &c->request.path;
     if (status == 404 && c->server->lists && path->at[path->size - 1] == '/')
         status = answer_list(c);
-    if (status == 301)
+    if (status < 0)
+        c->out.error = status;
+    else if (status == 301)
         answer_moved(c);
     else if (status)
         answer_status(c, status, status == 405 ? "Allow: GET, HEAD\r\n" : "");
