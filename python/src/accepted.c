@@ -100,12 +100,12 @@ static PyObject *connect_accepted_socket(PyObject *loop, PyObject *const *argume
 /* ---- _make_socket_transport() ---- */
 
 static PyObject *make_stream(struct py__loop *loop, PyObject *sock, PyObject *protocol,
-                             PyObject *waiter, PyObject *extra, PyObject *server)
+                             PyObject *waiter, PyObject *extra, PyObject *server, PyObject *context)
 {
     int fd = py__fileno(loop, sock);
     if (fd < 0 || py__transport_check_free(loop, fd, sock) < 0)
         return NULL;
-    struct py__connection connection = {.fd = fd, .sock = sock};
+    struct py__connection connection = {.fd = fd, .sock = sock, .context = context};
     return py__stream_new(loop, &connection, protocol, waiter, extra, server);
 }
 
@@ -113,11 +113,16 @@ static PyObject *make_socket_transport(PyObject *loop, PyObject *const *argument
                                        PyObject *keywords)
 {
     static const struct py__signature signature = {
-        "_make_socket_transport", 2, 3, 5, {"sock", "protocol", "waiter", "extra", "server"}};
-    PyObject *values[5] = {NULL};
+        "_make_socket_transport",
+        2,
+        3,
+        PY__CONTEXT_OF_CONNECTION ? 6 : 5,
+        {"sock", "protocol", "waiter", "extra", "server", "context"}};
+    PyObject *values[6] = {NULL};
     if (py__take_arguments(&signature, arguments, n, keywords, values) < 0)
         return NULL;
-    return make_stream(py__loop(loop), values[0], values[1], values[2], values[3], values[4]);
+    return make_stream(py__loop(loop), values[0], values[1], values[2], values[3], values[4],
+                       values[5]);
 }
 
 #define FUNCTION(f) (PyCFunction)(void (*)(void))(f), METH_FASTCALL | METH_KEYWORDS

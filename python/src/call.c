@@ -89,6 +89,7 @@ static PyObject *call_at_time(struct py__loop *self, double when, const char *me
     if (unlikely(!handle))
         return NULL;
     handle->when = when;
+    handle->when_is_int = false;
     if (py__handle_call_at((struct py__handle *)Py_NewRef(handle)) < 0)
         Py_CLEAR(handle);
     return (PyObject *)handle;
@@ -110,7 +111,10 @@ static PyObject *call_at(PyObject *object, PyObject *const *arguments, Py_ssize_
     if (unlikely(when == -1 && PyErr_Occurred()))
         return NULL;
     py__clock_check(self);
-    return call_at_time(self, when, "call_at", arguments + 1, n - 1, context);
+    PyObject *handle = call_at_time(self, when, "call_at", arguments + 1, n - 1, context);
+    if (likely(handle != NULL))
+        py__handle(handle)->when_is_int = PyLong_Check(arguments[0]);
+    return handle;
 }
 
 /* self.call_at(self.time() + delay, callback, *arguments, context=context) */

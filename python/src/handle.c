@@ -236,15 +236,21 @@ void py__handle_call_soon(struct py__handle *self)
     cio__ready_push_last(&self->loop->loop->ready, &self->call);
 }
 
-int py__handle_schedule(struct py__loop *loop, PyObject *callback, PyObject *const *arguments,
-                        Py_ssize_t n)
+int py__handle_schedule_in(struct py__loop *loop, PyObject *context, PyObject *callback,
+                           PyObject *const *arguments, Py_ssize_t n)
 {
     struct py__handle *handle = py__handle_new(loop, loop->py->handle_type, callback, arguments, n,
-                                               NULL);
+                                               context);
     if (!handle)
         return -1;
     py__handle_call_soon(handle);
     return 0;
+}
+
+int py__handle_schedule(struct py__loop *loop, PyObject *callback, PyObject *const *arguments,
+                        Py_ssize_t n)
+{
+    return py__handle_schedule_in(loop, NULL, callback, arguments, n);
 }
 
 int py__handle_call_at(struct py__handle *self)

@@ -32,6 +32,7 @@ struct py__handle {
     bool in_call;
     bool tracked;      /* by the collector */
     bool is_safe;      /* a struct py__safe_handle */
+    bool when_is_int;  /* as the program has given it */
     PyObject *scratch; /* what vectorcall may overwrite */
     PyObject *arguments[PY__INLINE_ARGUMENTS];
 };
@@ -81,6 +82,10 @@ void py__handle_call_soon(struct py__handle *handle);
 /* loop.call_soon(callback, *arguments), of a loop that is open. */
 int py__handle_schedule(struct py__loop *loop, PyObject *callback, PyObject *const *arguments,
                         Py_ssize_t n);
+
+/* The same in that context. NULL: a copy of the current one. */
+int py__handle_schedule_in(struct py__loop *loop, PyObject *context, PyObject *callback,
+                           PyObject *const *arguments, Py_ssize_t n);
 
 /* For time `when`, which is in the handle. Takes the reference, also on failure. */
 int py__handle_call_at(struct py__handle *handle);

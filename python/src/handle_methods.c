@@ -34,7 +34,8 @@ static PyObject *run_now(PyObject *self, PyObject *unused)
 static PyObject *get_when(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyFloat_FromDouble(py__handle(self)->when);
+    double when = py__handle(self)->when;
+    return py__handle(self)->when_is_int ? PyLong_FromDouble(when) : PyFloat_FromDouble(when);
 }
 
 static PyObject *when(PyObject *self, PyObject *unused)

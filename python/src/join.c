@@ -130,6 +130,7 @@ enum { JOIN_SOCK, JOIN_FACTORY, JOIN_SSL, JOIN_HOSTNAME, JOIN_HANDSHAKE, JOIN_SH
 
 struct join {
     PyObject *arguments[JOIN_N];
+    PyObject *context; /* for the transport's, or NULL */
     PyObject *protocol;
     PyObject *transport;
     struct py__connection raw; /* if there is no object; .fd is ours until the transport has it */
@@ -142,6 +143,7 @@ static int traverse(void *data, visitproc visit, void *arg)
     struct join *state = data;
     for (int i = 0; i < JOIN_N; i++)
         Py_VISIT(state->arguments[i]);
+    Py_VISIT(state->context);
     Py_VISIT(state->protocol);
     Py_VISIT(state->transport);
     return 0;
@@ -152,6 +154,7 @@ static void clear(void *data)
     struct join *state = data;
     for (int i = 0; i < JOIN_N; i++)
         Py_CLEAR(state->arguments[i]);
+    Py_CLEAR(state->context);
     Py_CLEAR(state->protocol);
     Py_CLEAR(state->transport);
     if (state->raw.fd >= 0)
@@ -170,6 +173,9 @@ static PyObject *make_secure(struct py__loop *loop, struct join *state, PyObject
         "{s:O,s:O,s:O,s:O}", "server_side", state->server_side ? Py_True : Py_False,
         "server_hostname", arguments[JOIN_HOSTNAME], "ssl_handshake_timeout",
         arguments[JOIN_HANDSHAKE], "ssl_shutdown_timeout", arguments[JOIN_SHUTDOWN]);
+    if (keywords && state->context &&
+        PyDict_SetItem(keywords, loop->py->names.context, state->context) < 0)
+        Py_CLEAR(keywords);
     PyObject *transport = method && positional && keywords
                               ? PyObject_Call(method, positional, keywords)
                               : NULL;
@@ -183,6 +189,7 @@ static PyObject *make_plain(struct py__loop *loop, struct join *state, PyObject 
 {
     PyObject *sock = state->arguments[JOIN_SOCK];
     if (state->raw.fd >= 0) {
+        state->raw.context = state->context;
         PyObject *transport = py__stream_new(loop, &state->raw, state->protocol, waiter, NULL,
                                              NULL);
         if (transport)
@@ -196,14 +203,16 @@ static PyObject *make_plain(struct py__loop *loop, struct join *state, PyObject 
     }
     if (fd < 0)
         return NULL;
-    struct py__connection connection = {.fd = fd, .sock = sock};
+    struct py__connection connection = {.fd = fd, .sock = sock, .context = state->context};
     return py__stream_new(loop, &connection, state->protocol, waiter, NULL, NULL);
 }
 
 static enum py__step begin(struct py__coroutine *self, struct join *state, PyObject **ret)
 {
     struct py__loop *loop = self->loop;
-    state->protocol = PyObject_CallNoArgs(state->arguments[JOIN_FACTORY]);
+    state->context = PY__CONTEXT_OF_CONNECTION ? PyContext_CopyCurrent() : NULL;
+    if (!PY__CONTEXT_OF_CONNECTION || state->context)
+        state->protocol = PyObject_CallNoArgs(state->arguments[JOIN_FACTORY]);
     PyObject *waiter = state->protocol ? py__loop_create_future(loop) : NULL;
     int secure = waiter ? PyObject_IsTrue(state->arguments[JOIN_SSL]) : -1;
     if (secure >= 0)

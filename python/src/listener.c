@@ -13,7 +13,8 @@
 struct arrival {
     int fd;
     union py__address peer;
-    PyObject *sock; /* NULL: not made */
+    PyObject *sock;    /* NULL: not made */
+    PyObject *context; /* for the transport's, or NULL */
     PyObject *protocol;
     PyObject *transport;
 };
@@ -62,6 +63,9 @@ static PyObject *make_secure(struct py__listener *self, struct arrival *arrival)
                                              "ssl_handshake_timeout", options->handshake_timeout,
                                              "ssl_shutdown_timeout", options->shutdown_timeout)
                              : NULL;
+    if (keywords && arrival->context &&
+        PyDict_SetItem(keywords, loop->py->names.context, arrival->context) < 0)
+        Py_CLEAR(keywords);
     PyObject *transport = method && keywords ? PyObject_Call(method, arguments, keywords) : NULL;
     Py_XDECREF(keywords);
     Py_XDECREF(arguments);
@@ -86,7 +90,8 @@ static int make_transport(struct py__listener *self, struct arrival *arrival)
                                             .family = self->family,
                                             .type = self->type,
                                             .protocol = self->protocol,
-                                            .peer = &arrival->peer};
+                                            .peer = &arrival->peer,
+                                            .context = arrival->context};
         arrival->transport = py__stream_new(loop, &connection, arrival->protocol, NULL, NULL,
                                             (PyObject *)self->server);
     }
@@ -115,6 +120,7 @@ static void welcome(struct py__listener *self, struct arrival *arrival)
     if (!context || PyContext_Enter(context) < 0) {
         refuse(self, arrival);
     } else {
+        arrival->context = PY__CONTEXT_OF_CONNECTION ? context : NULL;
         if (make_transport(self, arrival) < 0)
             refuse(self, arrival);
         if (PyContext_Exit(context) < 0)
@@ -234,7 +240,8 @@ int py__listener_start(struct py__listener *self)
     self->family = py__int_attribute(self->sock, py->names.family);
     self->type = py__int_attribute(self->sock, py->names.type);
     self->protocol = py__int_attribute(self->sock, py->names.proto);
-    Py_XSETREF(self->context, PyContext_CopyCurrent());
+    PyObject *context = self->server->context;
+    Py_XSETREF(self->context, context ? PyContext_Copy(context) : PyContext_CopyCurrent());
     if (PyErr_Occurred() || py__loop_check_closed(loop) < 0)
         return -1;
     int rc = cio_add_reader(loop->loop, self->fd, &self->call, on_connection, self);

@@ -166,7 +166,9 @@ int py__process_exited(struct py__process *self, PyObject *returncode)
     Py_XDECREF(known);
     if (rc < 0 || py__process_tell(self, self->loop->py->names.process_exited, NULL, 0) < 0)
         return -1;
-    return self->created_by->py->exit_wakes && wake(self) < 0 ? -1 : try_finish(self);
+    if (try_finish(self) < 0)
+        return -1;
+    return self->created_by->py->exit_wakes ? wake(self) : 0;
 }
 
 int py__process_lose(struct py__process *self, PyObject *exception)

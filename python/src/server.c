@@ -293,7 +293,10 @@ PyObject *py__server_new(struct py__loop *loop, PyObject *sockets,
     self->options.handshake_timeout = Py_NewRef(options->handshake_timeout);
     self->options.shutdown_timeout = Py_NewRef(options->shutdown_timeout);
     self->waiters = PyList_New(0);
-    if (!self->waiters || take_sockets(self, sockets) < 0) {
+    if (PY__CONTEXT_OF_CONNECTION)
+        self->context = PyContext_CopyCurrent();
+    if (!self->waiters || (PY__CONTEXT_OF_CONNECTION && !self->context) ||
+        take_sockets(self, sockets) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -325,6 +328,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->options.ssl);
     Py_VISIT(self->options.handshake_timeout);
     Py_VISIT(self->options.shutdown_timeout);
+    Py_VISIT(self->context);
     Py_VISIT(self->waiters);
     Py_VISIT(self->forever);
     for (Py_ssize_t i = 0; i < self->n_listeners; i++) {
@@ -349,6 +353,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->options.ssl);
     Py_CLEAR(self->options.handshake_timeout);
     Py_CLEAR(self->options.shutdown_timeout);
+    Py_CLEAR(self->context);
     Py_CLEAR(self->waiters);
     Py_CLEAR(self->forever);
     return 0;

@@ -12,7 +12,7 @@ struct py__listener {
     cio_handle retry;          /* a timer: there were no descriptors left */
     struct py__server *server; /* borrowed: it outlives the watch */
     PyObject *sock;
-    PyObject *context; /* in which it serves */
+    PyObject *context; /* in which it serves; those of its connections are copies */
     int fd;
     int family, type, protocol;
     bool watched;
@@ -31,7 +31,8 @@ struct py__server {
     struct py__server_options options; /* references of ours; NULL is None */
     struct py__listener *listeners;
     Py_ssize_t n_listeners;
-    cio_ring clients; /* of transports' places */
+    PyObject *context; /* in which it was made, if that is the one in which it serves; or NULL */
+    cio_ring clients;  /* of transports' places */
     Py_ssize_t n_clients;
     cio_ring serving;  /* its place among the loop's; which then holds a reference */
     PyObject *waiters; /* a list of futures; NULL: closed, and all clients are gone */

@@ -197,6 +197,7 @@ PyObject *py__stream_new(struct py__loop *loop, const struct py__connection *con
         return NULL;
     self->base.closed = true;
     self->base.is_known = connection->is_known;
+    self->base.context = connection->context == Py_None ? NULL : Py_XNewRef(connection->context);
     if (look_at_socket(self, loop, connection) < 0 ||
         py__transport_init(&self->base, loop, &py__stream_kind, connection->fd, connection->sock,
                            extra, server) < 0 ||

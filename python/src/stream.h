@@ -41,6 +41,7 @@ struct py__connection {
     PyObject *sock; /* its object, or NULL: then the rest is filled */
     int family, type, protocol;
     const union py__address *peer; /* NULL: is to be asked for */
+    PyObject *context;             /* for the transport's; NULL or None: it has none */
     bool is_known; /* the loop has watched its edges already; nothing was received */
 };
 

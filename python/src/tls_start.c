@@ -8,14 +8,27 @@
 
 /* ---- _make_ssl_transport() ---- */
 
-enum { RAW, PROTOCOL, CONTEXT, WAITER, SERVER_SIDE, HOSTNAME, EXTRA, SERVER, HAND, SHUT, N_SECURE };
+enum {
+    RAW,
+    PROTOCOL,
+    CONTEXT,
+    WAITER,
+    SERVER_SIDE,
+    HOSTNAME,
+    EXTRA,
+    SERVER,
+    HAND,
+    SHUT,
+    WITHIN,
+    N_SECURE
+};
 
 static PyObject *make_below(struct py__loop *loop, PyObject *const *values, struct py__tls *tls)
 {
     int fd = py__fileno(loop, values[RAW]);
     if (fd < 0 || py__transport_check_free(loop, fd, values[RAW]) < 0)
         return NULL;
-    struct py__connection connection = {.fd = fd, .sock = values[RAW]};
+    struct py__connection connection = {.fd = fd, .sock = values[RAW], .context = values[WITHIN]};
     return py__stream_new(loop, &connection, (PyObject *)tls, NULL, values[EXTRA], values[SERVER]);
 }
 
@@ -26,10 +39,10 @@ static PyObject *make_ssl_transport(PyObject *loop, PyObject *const *arguments, 
         "_make_ssl_transport",
         3,
         4,
-        N_SECURE,
+        PY__CONTEXT_OF_CONNECTION ? N_SECURE : WITHIN,
         {"rawsock", "protocol", "sslcontext", "waiter", "server_side", "server_hostname", "extra",
-         "server", "ssl_handshake_timeout", "ssl_shutdown_timeout"}};
-    PyObject *values[N_SECURE] = {NULL,    NULL,    NULL,    Py_None, Py_False,
+         "server", "ssl_handshake_timeout", "ssl_shutdown_timeout", "context"}};
+    PyObject *values[N_SECURE] = {NULL,    NULL,    NULL,    Py_None, Py_False, Py_None,
                                   Py_None, Py_None, Py_None, Py_None, Py_None};
     if (py__take_arguments(&signature, arguments, n, keywords, values) < 0)
         return NULL;
@@ -58,8 +71,8 @@ enum { TRANSPORT, ITS_PROTOCOL, ITS_CONTEXT, SIDE, NAME, HANDSHAKE, SHUTDOWN, N_
 
 struct starting {
     PyObject *arguments[N_ARGUMENTS];
-    PyObject *transport;      /* the new one */
-    PyObject *made, *resumed; /* handles */
+    PyObject *tls;                    /* once it is made */
+    PyObject *made, *early, *resumed; /* handles; the second may be NULL */
 };
 
 static int traverse(void *data, visitproc visit, void *arg)
@@ -67,8 +80,9 @@ static int traverse(void *data, visitproc visit, void *arg)
     struct starting *state = data;
     for (int i = 0; i < N_ARGUMENTS; i++)
         Py_VISIT(state->arguments[i]);
-    Py_VISIT(state->transport);
+    Py_VISIT(state->tls);
     Py_VISIT(state->made);
+    Py_VISIT(state->early);
     Py_VISIT(state->resumed);
     return 0;
 }
@@ -78,8 +92,9 @@ static void clear(void *data)
     struct starting *state = data;
     for (int i = 0; i < N_ARGUMENTS; i++)
         Py_CLEAR(state->arguments[i]);
-    Py_CLEAR(state->transport);
+    Py_CLEAR(state->tls);
     Py_CLEAR(state->made);
+    Py_CLEAR(state->early);
     Py_CLEAR(state->resumed);
 }
 
@@ -135,6 +150,43 @@ static void take_pause_over(struct py__tls *tls, PyObject *below)
     tls->protocol_paused = py__transport(below)->protocol == tls->protocol;
 }
 
+/*
+ * The client's first words may be in a server's StreamReader already: they are TLS. New; None: there
+ * are none.
+ */
+static PyObject *take_early(PyObject *protocol)
+{
+    PyObject *type = py__import("asyncio.streams", "StreamReaderProtocol");
+    int is_stream = type ? PyObject_IsInstance(protocol, type) : -1;
+    Py_XDECREF(type);
+    if (is_stream <= 0)
+        return is_stream < 0 ? NULL : Py_NewRef(Py_None);
+    PyObject *reader = PyObject_GetAttrString(protocol, "_stream_reader");
+    if (!reader || reader == Py_None)
+        return reader;
+    PyObject *buffer = PyObject_GetAttrString(reader, "_buffer");
+    PyObject *early = buffer ? PyBytes_FromObject(buffer) : NULL;
+    PyObject *result = early ? PyObject_CallMethod(buffer, "clear", NULL) : NULL;
+    if (!result)
+        Py_CLEAR(early);
+    Py_XDECREF(result);
+    Py_XDECREF(buffer);
+    Py_DECREF(reader);
+    return early;
+}
+
+static int schedule_early(struct py__loop *loop, struct starting *state, struct py__tls *tls)
+{
+    PyObject *early = take_early(state->arguments[ITS_PROTOCOL]);
+    if (!early)
+        return -1;
+    bool some = early != Py_None && PyBytes_GET_SIZE(early);
+    if (some)
+        state->early = call_soon(loop, (PyObject *)tls, loop->py->names.data_received, early);
+    Py_DECREF(early);
+    return some && !state->early ? -1 : 0;
+}
+
 /* Nothing is read until the new protocol has been told of its connection. */
 static int put_between(struct py__loop *loop, struct starting *state, struct py__tls *tls)
 {
@@ -143,7 +195,8 @@ static int put_between(struct py__loop *loop, struct starting *state, struct py_
         return -1;
     take_pause_over(tls, below);
     if (call(below, tls->names->words.set_protocol, (PyObject *)tls) < 0 ||
-        !(state->made = call_soon(loop, (PyObject *)tls, loop->py->names.connection_made, below)))
+        !(state->made = call_soon(loop, (PyObject *)tls, loop->py->names.connection_made, below)) ||
+        (tls->server_side && schedule_early(loop, state, tls) < 0))
         return -1;
     state->resumed = call_soon(loop, below, tls->names->words.resume_reading, NULL);
     return state->resumed ? 0 : -1;
@@ -161,7 +214,7 @@ static enum py__step start(struct py__loop *loop, struct starting *state, PyObje
         arguments[HANDSHAKE],    arguments[SHUTDOWN],    server_side, true};
     struct py__tls *tls = py__tls_new(loop, &options);
     if (tls) {
-        state->transport = Py_NewRef((PyObject *)tls->transport);
+        state->tls = Py_NewRef((PyObject *)tls);
         if (put_between(loop, state, tls) == 0)
             *ret = waiter;
         Py_DECREF(tls);
@@ -177,6 +230,7 @@ static void give_up(const struct py__module *py, struct starting *state)
     PyObject *exception = py__take_exception();
     if (call(state->arguments[TRANSPORT], py->names.close, NULL) < 0 ||
         call(state->made, py->names.cancel, NULL) < 0 ||
+        (state->early && call(state->early, py->names.cancel, NULL) < 0) ||
         call(state->resumed, py->names.cancel, NULL) < 0) {
         Py_XDECREF(exception);
         return;
@@ -195,7 +249,9 @@ static enum py__step starting_step(struct py__coroutine *self, PyObject *sent, P
         give_up(self->loop->py, state);
         return PY__RAISE;
     }
-    *ret = Py_NewRef(state->transport);
+    /* As in asyncio there is none if the one below was closed meanwhile. */
+    PyObject *transport = (PyObject *)py__tls(state->tls)->transport;
+    *ret = Py_NewRef(transport ? transport : Py_None);
     return PY__RETURN;
 }
 

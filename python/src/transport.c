@@ -159,7 +159,7 @@ static int schedule_made(struct py__transport *self)
     const struct py__module *py = self->loop->py;
     PyObject *made = PyObject_GetAttr(self->protocol, py->names.connection_made);
     PyObject *argument = &self->object;
-    int rc = made ? py__handle_schedule(self->loop, made, &argument, 1) : -1;
+    int rc = made ? py__handle_schedule_in(self->loop, self->context, made, &argument, 1) : -1;
     Py_XDECREF(made);
     return rc;
 }
@@ -167,7 +167,9 @@ static int schedule_made(struct py__transport *self)
 int py__transport_start(struct py__transport *self, PyObject *waiter, bool reads)
 {
     struct py__transport_watch *watch = &self->watches[CIO__READ];
-    if (reads && !(watch->context = PyContext_CopyCurrent()))
+    if (reads)
+        watch->context = self->context ? Py_NewRef(self->context) : PyContext_CopyCurrent();
+    if (reads && !watch->context)
         return -1;
     if (schedule_made(self) < 0)
         return -1;
@@ -315,7 +317,7 @@ static int schedule_lost(struct py__transport *self, PyObject *exception)
     if (!method)
         return -1;
     PyObject *argument = exception ? exception : Py_None;
-    int rc = py__handle_schedule(loop, method, &argument, 1);
+    int rc = py__handle_schedule_in(loop, self->context, method, &argument, 1);
     Py_DECREF(method);
     return rc;
 }
@@ -422,6 +424,7 @@ int py__transport_traverse(struct py__transport *self, visitproc visit, void *ar
     Py_VISIT(self->protocol);
     Py_VISIT(self->sock);
     Py_VISIT(self->server);
+    Py_VISIT(self->context);
     Py_VISIT(self->extra);
     Py_VISIT(self->waiter);
     Py_VISIT(self->watches[CIO__READ].context);
@@ -436,6 +439,7 @@ void py__transport_clear(struct py__transport *self)
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->sock);
     Py_CLEAR(self->server);
+    Py_CLEAR(self->context);
     Py_CLEAR(self->extra);
     Py_CLEAR(self->waiter);
     py__write_queue_clear(&self->queue);

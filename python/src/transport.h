@@ -16,6 +16,12 @@
 /* As large as asyncio's _FlowControlMixin of any supported Python; checked at import. */
 #define PY__TRANSPORT_BASE 64
 
+/*
+ * Since 3.15 all calls of a connection are made in one context, a copy of that in which it was made,
+ * or, if it was accepted, of its server's: what one of them sets, the next one sees.
+ */
+#define PY__CONTEXT_OF_CONNECTION (PY_VERSION_HEX >= 0x030F0000)
+
 struct py__transport;
 
 struct py__transport_kind {
@@ -56,6 +62,7 @@ struct py__transport {
     struct py__loop *loop;   /* NULL after connection_lost() */
     PyObject *protocol;      /* the same */
     struct py__layer *layer; /* the protocol, if it is one of ours; borrowed */
+    PyObject *context;       /* of all its calls; NULL: a copy of the current one for each */
     PyObject *sock;          /* NULL: not made yet, or closed */
     PyObject *server;        /* which is to be told of the end, or NULL */
     cio_ring clients;        /* its place among the server's */
@@ -151,7 +158,10 @@ void py__transports_forget(struct py__loop *loop, PyObject *list);
 
 /* ---- watching ---- */
 
-/* Nothing if it is on already. -1: the kernel refuses. context: NULL is a copy of the current. */
+/*
+ * Nothing if it is on already. -1: the kernel refuses. context: NULL is the transport's own, or, if
+ * it has none, a copy of the current one.
+ */
 int py__transport_watch(struct py__transport *self, enum cio__direction direction,
                         PyObject *context);
 void py__transport_unwatch(struct py__transport *self, enum cio__direction direction);

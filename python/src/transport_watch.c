@@ -170,6 +170,8 @@ int py__transport_watch(struct py__transport *self, enum cio__direction directio
         return 0;
     if (py__loop_check_closed(self->loop) < 0)
         return -1;
+    if (!context)
+        context = self->context;
     context = context ? Py_NewRef(context) : PyContext_CopyCurrent();
     if (!context)
         return -1;

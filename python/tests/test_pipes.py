@@ -360,6 +360,7 @@ def test_a_paused_pipe_that_is_forgotten_goes(run):
         del reader, at_reader
         with pytest.warns(ResourceWarning, match="unclosed transport <ReadPipeTransport fd=[0-9]+ idle>"):
             gc.collect()
+        gc.collect()  # the warning had it
         assert gone() is None
         await at_writer.lost
         assert open_descriptors() == before

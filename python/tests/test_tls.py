@@ -1428,6 +1428,108 @@ def test_streams_start_tls(same, contexts):
     assert same(work)[0][0] == b"\nterces"
 
 
+def test_what_the_reader_has_already_is_tls(contexts):
+    """The client does not wait for the server's word before it begins; asyncio before 3.14 waits for ever."""
+    async def serve(reader, writer):
+        await reader._wait_for_data("test")
+        assert reader._buffer
+        await writer.start_tls(contexts.server)
+        writer.write((await reader.readline())[::-1])
+        writer.close()
+
+    async def work(loop):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await writer.start_tls(contexts.client, server_hostname="localhost")
+        writer.write(b"secret\n")
+        line = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        return line
+
+    assert run_on("cio", work) == (b"\nterces", [])
+
+
+def test_start_tls_that_is_canceled_with_what_the_reader_has(contexts):
+    async def work(loop):
+        served = loop.create_future()
+
+        async def serve(reader, writer):
+            await reader._wait_for_data("test")
+            task = asyncio.create_task(writer.start_tls(contexts.server))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            served.set_result(task.cancelled())
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"no TLS at all")
+        shown = await served, await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        return shown
+
+    assert run_on("cio", work) == ((True, b""), [])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_start_tls_of_a_transport_that_closes(same, contexts, turns):
+    """There is no transport then."""
+
+    async def work(loop):
+        server = await loop.create_server(Log, "127.0.0.1", 0)
+        transport, protocol = await loop.create_connection(Log, *server.sockets[0].getsockname())
+        starting = None
+        if turns:
+            starting = asyncio.create_task(loop.start_tls(transport, protocol, contexts.client, server_hostname="localhost"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        transport.close()
+        starting = starting or loop.start_tls(transport, protocol, contexts.client, server_hostname="localhost")
+        try:
+            shown = await starting
+        except Exception as error:
+            shown = type(error).__name__
+        server.close()
+        return shown
+
+    shown = same(work)[0]
+    assert shown is None if turns == 0 else True
+
+
+def test_a_certificate_that_is_refused_leaves_no_cycle(contexts):
+    """Without the collector's help the transport and its protocol go."""
+    left = []
+
+    class Loop(cio.EventLoop):
+        def _make_ssl_transport(self, *arguments, **options):
+            transport = super()._make_ssl_transport(*arguments, **options)
+            if not options.get("server_side"):
+                left.extend((weakref.ref(transport), weakref.ref(transport._ssl_protocol)))
+            return transport
+
+    async def work(loop):
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=contexts.server)
+        with contextlib.suppress(ssl.SSLCertVerificationError):
+            await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname(),
+                                         ssl=ssl.create_default_context(), server_hostname="localhost")
+        server.close()
+
+    loop = Loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    gc.collect()
+    gc.disable()
+    try:
+        loop.run_until_complete(asyncio.wait_for(work(loop), LIMIT))
+        assert [each() for each in left] == [None, None]
+    finally:
+        gc.enable()
+        loop.close()
+
+
 # Others.
 
 
@@ -1460,11 +1562,14 @@ def test_who_forgets_a_transport_is_warned(contexts):
             warnings.simplefilter("always")
             protocol.transport = transport = None
             gc.collect()
-            gone = held() is None
+        texts = sorted(str(each.message)[:40] for each in caught if each.category is ResourceWarning)
+        caught.clear()  # they have it
+        gc.collect()
+        gone = held() is None
         protocol = None
         await theirs.lost
         server.close()
-        return gone, sorted(str(each.message)[:40] for each in caught if each.category is ResourceWarning)
+        return gone, texts
 
     gone, texts = run_on("cio", work)[0]
     assert gone
