@@ -87,7 +87,7 @@ void py__handle_dealloc(PyObject *object)
         Py_CLEAR(self->source_traceback);
         Py_CLEAR(self->repr);
     }
-    bool keep = spare && spare->n < PY__HANDLES_KEPT;
+    bool keep = spare && spare->n < PY__HANDLES_MOST;
     if (keep) {
         self->callback = (PyObject *)spare->first;
         spare->first = self;
@@ -100,16 +100,36 @@ void py__handle_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static void free_spare(struct py__spare *spare)
+static void free_some(struct py__spare *spare, int n)
 {
-    while (spare->first) {
+    for (; n > 0 && spare->first; n--) {
         struct py__handle *self = spare->first;
         spare->first = (struct py__handle *)self->callback;
+        spare->n--;
         PyTypeObject *type = Py_TYPE(&self->object);
         type->tp_free(self);
         Py_DECREF(type);
     }
-    spare->n = PY__HANDLES_KEPT; /* nothing is kept from now on */
+}
+
+static void trim_spare(struct py__spare *spare)
+{
+    int surplus = spare->n - PY__HANDLES_USUAL;
+    if (unlikely(surplus > 0))
+        free_some(spare, surplus / 16 + 1);
+}
+
+void py__handles_trim(struct py__module *py)
+{
+    trim_spare(&py->handles);
+    trim_spare(&py->timer_handles);
+    trim_spare(&py->safe_handles);
+}
+
+static void free_spare(struct py__spare *spare)
+{
+    free_some(spare, spare->n);
+    spare->n = PY__HANDLES_MOST; /* nothing is kept from now on */
 }
 
 void py__handles_free(struct py__module *py)

@@ -123,4 +123,7 @@ static inline bool py__handle_is_once(const cio_handle *handle)
 
 void py__handles_free(struct py__module *py);
 
+/* When the loop has nothing to do: gives back a part of what is kept beyond the usual. */
+void py__handles_trim(struct py__module *py);
+
 #endif

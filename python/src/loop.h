@@ -25,6 +25,7 @@ struct py__loop {
     unsigned long thread_id; /* as threading.get_ident(), while it runs */
     PyObject *exception;     /* that leaves run_forever() */
     PyThreadState *unlocked; /* while the loop's thread polls without the GIL */
+    unsigned sleeps;         /* polls that might wait; wraps around */
 
     PyObject *slow_callback_duration;
     PyObject *task_factory; /* NULL: none */

@@ -163,7 +163,13 @@
     X(unix_family, "socket", "AF_UNIX")                                                            \
     X(wrap_future, "asyncio", "wrap_future")
 
-#define PY__HANDLES_KEPT 4096 /* of each type, to be used again */
+/*
+ * Of each type, to be used again. Another thread that posts as fast as it can has the GIL for 5 ms,
+ * which is for so many; where they came from malloc() each time, the pages would be the kernel's
+ * each time. What is not needed any more goes little by little, down to the second.
+ */
+#define PY__HANDLES_MOST 32768
+#define PY__HANDLES_USUAL 4096
 
 struct py__handle;
 struct py__ssl;

@@ -12,6 +12,7 @@
 #include "signals.h"
 
 #define CALLBACKS_UNTIMED 8
+#define SLEEPS_UNTRIMMED 32
 
 /* ---- turns ---- */
 
@@ -83,7 +84,10 @@ void py__loop_leave(struct py__loop *self)
 
 static void release_gil(void *arg)
 {
-    ((struct py__loop *)arg)->unlocked = PyEval_SaveThread();
+    struct py__loop *self = arg;
+    if (unlikely(++self->sleeps % SLEEPS_UNTRIMMED == 0))
+        py__handles_trim(self->py);
+    self->unlocked = PyEval_SaveThread();
 }
 
 /* A signal ends a poll: its handler in Python is called here; what it raises leaves the loop. */

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import sys
 import weakref
 
 import cio
@@ -197,6 +198,31 @@ def test_memory_is_flat_over_many_calls(loop):
     before = resident()
     loop.run_until_complete(schedule(500_000))
     assert resident() - before < 4 << 20
+
+
+@pytest.mark.skipif(sys.getallocatedblocks() < 1000, reason="Python does not count what it allocates")
+def test_handles_of_a_burst_are_kept_for_the_next_one_and_given_back(loop):
+    async def burst():
+        for _ in range(30_000):
+            loop.call_soon(int)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def idle():
+        for _ in range(5_000):
+            await asyncio.sleep(1e-6)
+
+    async def main():
+        await idle()
+        before = sys.getallocatedblocks()
+        await burst()
+        kept = sys.getallocatedblocks() - before
+        await idle()
+        return kept, sys.getallocatedblocks() - before
+
+    kept, left = loop.run_until_complete(main())
+    assert kept > 20_000
+    assert left < 6_000  # the usual are 4096
 
 
 def test_t5_equal_deadlines_are_first_in_first_out(loop):

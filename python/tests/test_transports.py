@@ -151,7 +151,10 @@ def test_t24_reading_has_the_context_of_its_beginning(run):
         transport.resume_reading()
         b.send(b"x")
         await asyncio.sleep(0.01)
-        assert seen == ["connecting", "connecting", "received", "connected"]
+        if sys.version_info >= (3, 15):  # one context for all
+            assert seen == ["connecting", "made", "received", "received"]
+        else:
+            assert seen == ["connecting", "connecting", "received", "connected"]
         b.close()
         await protocol.lost
 
