@@ -272,11 +272,8 @@ static int tell_lost(struct py__tls *self, PyObject *exception)
 /* What is queued for a peer that is gone. */
 static void drop_output(struct py__tls *self)
 {
-    char nowhere[4096];
     py__write_queue_clear(&self->backlog);
-    while (self->outgoing && py__tls_take(self, nowhere, sizeof nowhere) > 0)
-        ;
-    PyErr_Clear();
+    py__tls_drop_outgoing(self);
 }
 
 void py__tls_forget(struct py__tls *self)
@@ -284,7 +281,7 @@ void py__tls_forget(struct py__tls *self)
     self->forgotten = true;
     if (self->stage != PY__LOST && (self->below || self->state != PY__UNWRAPPED))
         return;
-    self->direct = (struct py__openssl_connection){0};
+    py__tls_bio_end(self);
     Py_CLEAR(self->read);
     Py_CLEAR(self->write);
     Py_CLEAR(self->object);
@@ -340,7 +337,7 @@ static int layer_received(struct py__layer *layer, char *data, size_t size)
         return 0;
     if (unlikely(py__tls_feed(self, data, size) < 0))
         return -1;
-    HELD(self, py__tls_go_on(self));
+    HELD(self, py__tls_feed_end(self, py__tls_go_on(self)));
 }
 
 static int layer_eof(struct py__layer *layer)

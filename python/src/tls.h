@@ -8,6 +8,7 @@
 #define PY_TLS_H
 
 #include "method.h"
+#include "tls_bytes.h"
 #include "tls_openssl.h"
 #include "transport.h"
 
@@ -92,6 +93,9 @@ struct py__tls {
     PyObject *incoming, *outgoing;
     PyObject *read, *write;               /* methods of the object, or of what is in it */
     struct py__openssl_connection direct; /* .ssl is NULL: everything goes by the object */
+    const char *fed;                      /* of the transport's: what was just received */
+    size_t n_fed;
+    struct py__tls_bytes in, out; /* what was received before, what is to be sent */
 
     PyObject *extra;  /* a dict */
     PyObject *waiter; /* is told of the handshake; or NULL */
@@ -199,18 +203,29 @@ enum { PY__TLS_CLOSED = 0, PY__TLS_AGAIN = -1, PY__TLS_FAILED = -2 };
 
 int py__tls_engine_init(struct py__tls *self);
 void py__tls_engine_go_direct(struct py__tls *self); /* after the handshake */
+/*
+ * What has come. It is the caller's until py__tls_feed_end(), which keeps what nobody wanted: 0, or
+ * -1 with an exception, then of rc also.
+ */
 int py__tls_feed(struct py__tls *self, const char *data, size_t size);
+int py__tls_feed_end(struct py__tls *self, int rc);
 /* How many bytes; PY__TLS_CLOSED: the peer has ended; AGAIN; FAILED: an exception is set. */
 ssize_t py__tls_decrypt(struct py__tls *self, char *data, size_t size);
 ssize_t py__tls_encrypt(struct py__tls *self, const char *data, size_t size);
-/* Takes what is to be sent: how many bytes, 0, or FAILED. */
-ssize_t py__tls_take(struct py__tls *self, char *data, size_t size);
+/* Hands what is to be sent to the transport below. */
+int py__tls_drain(struct py__tls *self);
+void py__tls_drop_outgoing(struct py__tls *self);
 size_t py__tls_incoming(struct py__tls *self);
 size_t py__tls_outgoing(struct py__tls *self);
+size_t py__tls_readable(struct py__tls *self); /* if it is direct */
 /* Whether decrypt() may have more to give without more to come. */
 bool py__tls_has_more(struct py__tls *self);
 /* A method of the object that has no arguments: 0, AGAIN or FAILED. */
 int py__tls_step(struct py__tls *self, PyObject *method);
+
+/* OpenSSL takes its bytes from us, and leaves them with us; until the end. False: it does not. */
+bool py__tls_bio_begin(struct py__tls *self, void *ssl);
+void py__tls_bio_end(struct py__tls *self);
 
 /* ---- the transport below ---- */
 

@@ -8,6 +8,7 @@ static const char fatal[] = "Fatal error on SSL protocol";
 
 /* As much as is encrypted before it is sent. */
 #define WRITE_MOST ((size_t)256 * 1024)
+#define ROOM_LEAST ((size_t)64) /* of a bytes object to read into */
 
 /* ---- water marks ---- */
 
@@ -79,28 +80,11 @@ int py__tls_control_reading(struct py__tls *self)
 
 /* ---- out ---- */
 
-/* Through the loop's buffer, which is nobody's while we write. */
-static int drain(struct py__tls *self)
-{
-    char *buffer = py__read_buffer(self->loop);
-    if (unlikely(!buffer))
-        return -1;
-    for (;;) {
-        ssize_t n = py__tls_take(self, buffer, PY__READ_MOST);
-        if (n <= 0)
-            return (int)n;
-        if (py__below_write(self, buffer, (size_t)n) < 0)
-            return -1;
-        if (likely((size_t)n < PY__READ_MOST) || self->held)
-            return 0;
-    }
-}
-
 int py__tls_send(struct py__tls *self)
 {
     size_t left = py__tls_outgoing(self);
     if (left && likely(!self->held)) {
-        if (drain(self) < 0)
+        if (py__tls_drain(self) < 0)
             return -1;
         left = unlikely(self->held) ? py__tls_outgoing(self) : 0;
     }
@@ -117,7 +101,7 @@ static ssize_t encrypt(struct py__tls *self, const char *data, size_t size)
         if (unlikely(rc < 0))
             return rc == PY__TLS_AGAIN ? (ssize_t)done : rc;
         done += (size_t)rc;
-        if (unlikely(done < size) && !self->held && drain(self) < 0)
+        if (unlikely(done < size) && !self->held && py__tls_drain(self) < 0)
             return PY__TLS_FAILED;
     }
     return (ssize_t)done;
@@ -204,20 +188,14 @@ static size_t collect(struct py__tls *self, char *data, size_t room, ssize_t *en
     return size;
 }
 
-static int deliver(struct py__tls *self, char *data, size_t size)
+/* Takes the bytes. */
+static int deliver(struct py__tls *self, PyObject *bytes)
 {
-    if (self->above)
-        return self->above->ops->data_received(self->above, data, size);
-    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    if (unlikely(!bytes))
-        return -1;
     PyObject *result = py__method_call(&self->received, self->protocol,
                                        self->loop->py->names.data_received, bytes);
     Py_DECREF(bytes);
-    if (unlikely(!result))
-        return -1;
-    Py_DECREF(result);
-    return 0;
+    Py_XDECREF(result);
+    return likely(result != NULL) ? 0 : -1;
 }
 
 /* What an end of reading means; what came before it was delivered. error: taken, or NULL. */
@@ -232,21 +210,59 @@ static int finish(struct py__tls *self, ssize_t end, PyObject *error)
     return py__tls_end_of_data(self) < 0 ? -1 : py__tls_start_shutdown(self);
 }
 
-static int read_data(struct py__tls *self)
+/*
+ * One piece of data: straight into the bytes object that the program is given, where it is known how
+ * long that may become; through the loop's buffer else. Returns whether there was any; *end as
+ * collect().
+ */
+static int read_bytes(struct py__tls *self, ssize_t *end, PyObject **error)
+{
+    size_t room = py__tls_readable(self);
+    room = room > PY__READ_MOST ? PY__READ_MOST : room < ROOM_LEAST ? ROOM_LEAST : room;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room);
+    if (unlikely(!bytes))
+        return -1;
+    size_t size = collect(self, PyBytes_AS_STRING(bytes), room, end);
+    *error = unlikely(*end == PY__TLS_FAILED) ? py__take_exception() : NULL;
+    if (unlikely(size == 0)) {
+        Py_DECREF(bytes);
+        return 0;
+    }
+    if (size < room && _PyBytes_Resize(&bytes, (Py_ssize_t)size) < 0)
+        return -1;
+    return deliver(self, bytes);
+}
+
+static int read_copied(struct py__tls *self, ssize_t *end, PyObject **error)
 {
     char *buffer = py__read_buffer(self->loop);
+    if (unlikely(!buffer))
+        return -1;
+    size_t size = collect(self, buffer, PY__READ_MOST, end);
+    *error = unlikely(*end == PY__TLS_FAILED) ? py__take_exception() : NULL;
+    if (size == 0)
+        return 0;
+    if (self->above)
+        return self->above->ops->data_received(self->above, buffer, size);
+    PyObject *bytes = PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size);
+    return bytes ? deliver(self, bytes) : -1;
+}
+
+static int read_data(struct py__tls *self)
+{
     ssize_t end = 1;
-    while (buffer && end > 0 && may_read(self)) {
-        size_t size = collect(self, buffer, PY__READ_MOST, &end);
-        PyObject *error = unlikely(end == PY__TLS_FAILED) ? py__take_exception() : NULL;
-        if (likely(size) && unlikely(deliver(self, buffer, size) < 0)) {
+    while (end > 0 && may_read(self)) {
+        PyObject *error = NULL;
+        int rc = likely(self->direct.ssl && !self->above) ? read_bytes(self, &end, &error)
+                                                          : read_copied(self, &end, &error);
+        if (unlikely(rc < 0)) {
             Py_XDECREF(error);
             return -1;
         }
         if (unlikely(finish(self, end, error) < 0))
             return -1;
     }
-    return buffer ? 0 : -1;
+    return 0;
 }
 
 static int get_buffer(struct py__tls *self, Py_buffer *view)

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "errors.h"
+#include "stream.h"
 #include "tls.h"
 
 static const struct py__openssl *openssl_of(const struct py__tls *self)
@@ -152,17 +153,26 @@ void py__tls_engine_go_direct(struct py__tls *self)
     PyErr_Clear();
     if (its && PyObject_TypeCheck(its, (PyTypeObject *)self->names->SSLContext) &&
         !is_watched(self, its) && PyCFunction_Check(self->write) &&
-        PyCFunction_GET_SELF(self->write) == inner)
-        py__openssl_look_into(openssl_of(self), inner, its, &self->direct);
+        PyCFunction_GET_SELF(self->write) == inner) {
+        void *ssl = py__openssl_look_into(openssl_of(self), inner, its);
+        if (ssl && py__tls_bio_begin(self, ssl))
+            self->direct.ssl = ssl;
+    }
     Py_XDECREF(its);
 }
 
 /* ---- in and out ---- */
 
+/* Bytes that a layer above is given may lie where these do. */
 int py__tls_feed(struct py__tls *self, const char *data, size_t size)
 {
-    if (likely(self->direct.ssl && size <= INT_MAX)) {
-        if (likely(openssl_of(self)->bio_write(self->direct.rbio, data, (int)size) == (int)size))
+    if (likely(self->direct.ssl != NULL)) {
+        if (likely(!self->in.data && !self->above)) {
+            self->fed = data;
+            self->n_fed = size;
+            return 0;
+        }
+        if (likely(py__tls_bytes_append(&self->in, data, size)))
             return 0;
         PyErr_NoMemory();
         return -1;
@@ -172,6 +182,17 @@ int py__tls_feed(struct py__tls *self, const char *data, size_t size)
     Py_XDECREF(result);
     Py_XDECREF(method);
     return result ? 0 : -1;
+}
+
+int py__tls_feed_end(struct py__tls *self, int rc)
+{
+    size_t left = self->n_fed;
+    self->n_fed = 0;
+    if (likely(left == 0) || py__tls_bytes_append(&self->in, self->fed, left))
+        return rc;
+    if (rc == 0)
+        PyErr_NoMemory();
+    return -1;
 }
 
 /*
@@ -189,6 +210,8 @@ static ssize_t look_at_failure(struct py__tls *self, int rc)
                                                                             : PY__TLS_FAILED;
 }
 
+#define RECORD_MOST ((size_t)16 * 1024)
+
 /* So few bytes may be the end, which is not to be mistaken for an error that was left behind. */
 #define MAY_BE_THE_END 128
 
@@ -198,7 +221,7 @@ ssize_t py__tls_decrypt(struct py__tls *self, char *data, size_t size)
         return read_by_method(self, data, size);
     const struct py__openssl *openssl = openssl_of(self);
     size_t n = 0;
-    if (unlikely(openssl->bio_pending(self->direct.rbio) < MAY_BE_THE_END))
+    if (unlikely(py__tls_incoming(self) < MAY_BE_THE_END))
         openssl->clear_error();
     int rc = openssl->read(self->direct.ssl, data, size, &n);
     if (likely(rc > 0))
@@ -212,6 +235,7 @@ ssize_t py__tls_encrypt(struct py__tls *self, const char *data, size_t size)
     if (unlikely(!self->direct.ssl))
         return write_by_method(self, data, size);
     size_t n = 0;
+    py__tls_bytes_reserve(&self->out, size + size / 128 + 128); /* what it will be; or else later */
     int rc = openssl_of(self)->write(self->direct.ssl, data, size, &n);
     if (likely(rc > 0))
         return (ssize_t)n;
@@ -219,13 +243,9 @@ ssize_t py__tls_encrypt(struct py__tls *self, const char *data, size_t size)
     return why == PY__TLS_AGAIN ? why : write_by_method(self, data, size);
 }
 
-ssize_t py__tls_take(struct py__tls *self, char *data, size_t size)
+/* By methods: how many bytes, 0, or FAILED. */
+static ssize_t take(struct py__tls *self, char *data, size_t size)
 {
-    if (likely(self->direct.ssl)) {
-        int n = openssl_of(self)->bio_read(self->direct.wbio, data,
-                                           size > INT_MAX ? INT_MAX : (int)size);
-        return n < 0 ? 0 : n;
-    }
     PyObject *most = PyLong_FromSize_t(size);
     PyObject *bytes = most
                           ? PyObject_CallMethodOneArg(self->outgoing, self->names->words.read, most)
@@ -239,16 +259,67 @@ ssize_t py__tls_take(struct py__tls *self, char *data, size_t size)
     return n;
 }
 
+/* Through the loop's buffer, which is nobody's while this is not direct. */
+static int drain_by_methods(struct py__tls *self)
+{
+    char *buffer = py__read_buffer(self->loop);
+    if (unlikely(!buffer))
+        return -1;
+    for (;;) {
+        ssize_t n = take(self, buffer, PY__READ_MOST);
+        if (n <= 0)
+            return (int)n;
+        if (py__below_write(self, buffer, (size_t)n) < 0)
+            return -1;
+        if ((size_t)n < PY__READ_MOST || self->held)
+            return 0;
+    }
+}
+
+int py__tls_drain(struct py__tls *self)
+{
+    if (unlikely(!self->direct.ssl))
+        return drain_by_methods(self);
+    struct py__tls_bytes out = self->out;
+    self->out = (struct py__tls_bytes){0};
+    size_t size = py__tls_bytes_size(&out);
+    int rc = size ? py__below_write(self, out.data + out.begin, size) : 0;
+    py__tls_bytes_free(&out);
+    return rc;
+}
+
+void py__tls_drop_outgoing(struct py__tls *self)
+{
+    char nowhere[4096];
+    py__tls_bytes_free(&self->out);
+    while (!self->direct.ssl && self->outgoing && take(self, nowhere, sizeof nowhere) > 0)
+        ;
+    PyErr_Clear();
+}
+
 size_t py__tls_incoming(struct py__tls *self)
 {
-    return likely(self->direct.ssl) ? openssl_of(self)->bio_pending(self->direct.rbio)
-                                    : pending_of(self, self->incoming);
+    return likely(self->direct.ssl != NULL) ? py__tls_bytes_size(&self->in) + self->n_fed
+                                            : pending_of(self, self->incoming);
 }
 
 size_t py__tls_outgoing(struct py__tls *self)
 {
-    return likely(self->direct.ssl) ? openssl_of(self)->bio_pending(self->direct.wbio)
-                                    : pending_of(self, self->outgoing);
+    return likely(self->direct.ssl != NULL) ? py__tls_bytes_size(&self->out)
+                                            : pending_of(self, self->outgoing);
+}
+
+/*
+ * No record is longer than what it is made from, but a part of that may be in OpenSSL's hands
+ * already, nobody knows how much.
+ */
+size_t py__tls_readable(struct py__tls *self)
+{
+    const struct py__openssl *openssl = openssl_of(self);
+    size_t n = (size_t)openssl->pending(self->direct.ssl);
+    if (n == 0 && openssl->has_pending(self->direct.ssl))
+        n = RECORD_MOST;
+    return n + py__tls_incoming(self);
 }
 
 /* OpenSSL reads no further than the record that it needs, so what is not there is in its hands. */

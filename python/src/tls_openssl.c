@@ -24,14 +24,26 @@ static bool find_all(struct py__openssl *self, void *library)
     FIND(get_error, "SSL_get_error");
     FIND(get_shutdown, "SSL_get_shutdown");
     FIND(pending, "SSL_pending");
+    FIND(has_pending, "SSL_has_pending");
     FIND(want, "SSL_want");
     FIND(get_context, "SSL_get_SSL_CTX");
     FIND(get_rbio, "SSL_get_rbio");
     FIND(get_wbio, "SSL_get_wbio");
-    FIND(bio_read, "BIO_read");
-    FIND(bio_write, "BIO_write");
-    FIND(bio_pending, "BIO_ctrl_pending");
+    FIND(set_bio, "SSL_set_bio");
     FIND(clear_error, "ERR_clear_error");
+    FIND(bio.get_new_index, "BIO_get_new_index");
+    FIND(bio.meth_new, "BIO_meth_new");
+    FIND(bio.meth_set_read, "BIO_meth_set_read");
+    FIND(bio.meth_set_write, "BIO_meth_set_write");
+    FIND(bio.meth_set_ctrl, "BIO_meth_set_ctrl");
+    FIND(bio.make, "BIO_new");
+    FIND(bio.free, "BIO_free");
+    FIND(bio.set_data, "BIO_set_data");
+    FIND(bio.get_data, "BIO_get_data");
+    FIND(bio.set_init, "BIO_set_init");
+    FIND(bio.set_flags, "BIO_set_flags");
+    FIND(bio.clear_flags, "BIO_clear_flags");
+    FIND(bio.read, "BIO_read");
     return all;
 }
 
@@ -60,22 +72,17 @@ void py__openssl_find(struct py__openssl *self)
  * A connection of memory has no socket, then comes its SSL, then its context, of which the first
  * word is the SSL_CTX: four words of two objects that must fit.
  */
-void py__openssl_look_into(const struct py__openssl *self, PyObject *object, PyObject *context,
-                           struct py__openssl_connection *ret)
+void *py__openssl_look_into(const struct py__openssl *self, PyObject *object, PyObject *context)
 {
     size_t size = sizeof(PyObject) + N_WORDS * sizeof(void *);
-    *ret = (struct py__openssl_connection){0};
     if (!self->usable || (size_t)Py_TYPE(object)->tp_basicsize < size ||
         (size_t)Py_TYPE(context)->tp_basicsize < sizeof(PyObject) + sizeof(void *))
-        return;
+        return NULL;
     void *const *words = (void *const *)(object + 1);
     void *const *its_context = (void *const *)(context + 1);
     if (words[SOCKET] || !words[SSL_POINTER] || words[CONTEXT] != (void *)context ||
         self->get_context(words[SSL_POINTER]) != *its_context)
-        return;
+        return NULL;
     void *ssl = words[SSL_POINTER];
-    ret->rbio = self->get_rbio(ssl);
-    ret->wbio = self->get_wbio(ssl);
-    if (ret->rbio && ret->wbio)
-        ret->ssl = ssl;
+    return self->get_rbio(ssl) && self->get_wbio(ssl) ? ssl : NULL;
 }

@@ -106,7 +106,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
 static int clear(PyObject *object)
 {
     struct py__tls *self = py__tls(object);
-    self->direct = (struct py__openssl_connection){0};
+    py__tls_bio_end(self);
     self->above = NULL;
     self->state = PY__UNWRAPPED;
     Py_CLEAR(self->attributes);
