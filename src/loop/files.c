@@ -8,6 +8,7 @@
 #include "os/memory.h"
 
 #define BOTH (CIO__READABLE | CIO__WRITABLE)
+#define STACK_LINES 6 /* upwards from where a task waits for a file: 400 bytes, usually */
 
 static uint64_t tag_of(const struct cio__file *file)
 {
@@ -87,10 +88,18 @@ struct cio__file *cio__file_get(cio_loop *loop, int fd)
 }
 
 /*
- * Each is left in a ring of its own, so that it may be removed whether it was woken or not. Its
- * stack lies on a page of its own, to which nobody else has been lately: to look such pages up takes
- * a tenth of a microsecond each, but hardly more for several at once than for one.
+ * A task's stack lies on a page of its own, to which nobody else has been lately: to look such pages
+ * up takes a tenth of a microsecond each, but hardly more for several at once than for one. Where
+ * messages are large all else has been cold since, too: so the frames that the task returns through
+ * come along, which is an eighth of the price of such a message.
  */
+static inline void fetch_stack(const void *frame)
+{
+    for (int line = -1; line < STACK_LINES; line++)
+        __builtin_prefetch((const void *)((intptr_t)frame + line * CIO__CACHE_LINE));
+}
+
+/* Each is left in a ring of its own, so that it may be removed whether it was woken or not. */
 static void wake_waits(cio_loop *loop, cio_ring *waits)
 {
     cio_ring *place = waits->next;
@@ -101,7 +110,7 @@ static void wake_waits(cio_loop *loop, cio_ring *waits)
         cio__ring_init(place);
         if (likely(cio__handle_state(handle) == CIO__IDLE))
             cio__ready_push(&loop->ready, handle);
-        __builtin_prefetch(handle->hint);
+        fetch_stack(handle->hint);
         place = next;
     }
 }
