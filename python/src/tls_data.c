@@ -233,10 +233,11 @@ static int read_bytes(struct py__tls *self, ssize_t *end, PyObject **error)
     return deliver(self, bytes);
 }
 
+/* What was fed may lie in the same buffer: it goes to a place of its own. */
 static int read_copied(struct py__tls *self, ssize_t *end, PyObject **error)
 {
     char *buffer = py__read_buffer(self->loop);
-    if (unlikely(!buffer))
+    if (unlikely(!buffer) || py__tls_feed_end(self, 0) < 0)
         return -1;
     size_t size = collect(self, buffer, PY__READ_MOST, end);
     *error = unlikely(*end == PY__TLS_FAILED) ? py__take_exception() : NULL;

@@ -9,7 +9,6 @@
 #include <limits.h>
 
 #include "errors.h"
-#include "stream.h"
 #include "tls.h"
 
 static const struct py__openssl *openssl_of(const struct py__tls *self)
@@ -243,37 +242,27 @@ ssize_t py__tls_encrypt(struct py__tls *self, const char *data, size_t size)
     return why == PY__TLS_AGAIN ? why : write_by_method(self, data, size);
 }
 
-/* By methods: how many bytes, 0, or FAILED. */
-static ssize_t take(struct py__tls *self, char *data, size_t size)
+/* By methods: a bytes object, empty if there is nothing; NULL with an exception. */
+static PyObject *take(struct py__tls *self)
 {
-    PyObject *most = PyLong_FromSize_t(size);
-    PyObject *bytes = most
-                          ? PyObject_CallMethodOneArg(self->outgoing, self->names->words.read, most)
-                          : NULL;
-    Py_XDECREF(most);
-    if (!bytes)
-        return PY__TLS_FAILED;
-    ssize_t n = PyBytes_GET_SIZE(bytes);
-    memcpy(data, PyBytes_AS_STRING(bytes), (size_t)n);
-    Py_DECREF(bytes);
-    return n;
+    PyObject *bytes = PyObject_CallMethodNoArgs(self->outgoing, self->names->words.read);
+    if (bytes && !PyBytes_Check(bytes)) {
+        PyErr_SetString(PyExc_TypeError, "read() of a MemoryBIO did not return bytes");
+        Py_CLEAR(bytes);
+    }
+    return bytes;
 }
 
-/* Through the loop's buffer, which is nobody's while this is not direct. */
+/* Not through the loop's buffer: what another connection has received may lie there unread. */
 static int drain_by_methods(struct py__tls *self)
 {
-    char *buffer = py__read_buffer(self->loop);
-    if (unlikely(!buffer))
+    PyObject *bytes = take(self);
+    if (!bytes)
         return -1;
-    for (;;) {
-        ssize_t n = take(self, buffer, PY__READ_MOST);
-        if (n <= 0)
-            return (int)n;
-        if (py__below_write(self, buffer, (size_t)n) < 0)
-            return -1;
-        if ((size_t)n < PY__READ_MOST || self->held)
-            return 0;
-    }
+    size_t size = (size_t)PyBytes_GET_SIZE(bytes);
+    int rc = size ? py__below_write(self, PyBytes_AS_STRING(bytes), size) : 0;
+    Py_DECREF(bytes);
+    return rc;
 }
 
 int py__tls_drain(struct py__tls *self)
@@ -290,10 +279,9 @@ int py__tls_drain(struct py__tls *self)
 
 void py__tls_drop_outgoing(struct py__tls *self)
 {
-    char nowhere[4096];
     py__tls_bytes_free(&self->out);
-    while (!self->direct.ssl && self->outgoing && take(self, nowhere, sizeof nowhere) > 0)
-        ;
+    if (!self->direct.ssl && self->outgoing)
+        Py_XDECREF(take(self));
     PyErr_Clear();
 }
 

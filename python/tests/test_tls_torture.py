@@ -133,6 +133,72 @@ async def talk(loop, seed, contexts):
     return len(data)
 
 
+class Object(ssl.SSLObject):
+    """A class of the program's with a method of its own: its connections go by methods."""
+
+    def read(self, *args):
+        return super().read(*args)
+
+
+def test_what_is_unread_stays_while_another_connection_writes(contexts, files):  # noqa: F811
+    data = random.Random(1).randbytes(MOST)
+
+    class Sink(asyncio.Protocol):
+        size = 0
+
+        def data_received(self, data):
+            Sink.size += len(data)
+
+    class Source(asyncio.Protocol):
+        def connection_made(self, transport):
+            transport.write(data)
+
+    class Small(asyncio.BufferedProtocol):
+        def __init__(self, other):
+            self.other, self.got, self.buffer = other, bytearray(), bytearray(1000)
+            self.done = asyncio.get_running_loop().create_future()
+
+        def get_buffer(self, hint):
+            return self.buffer
+
+        def buffer_updated(self, n):
+            self.got += self.buffer[:n]
+            self.other.write(bytes(50_000))  # more than the record that was read lay there
+            if len(self.got) == MOST:
+                self.done.set_result(None)
+
+        def connection_lost(self, error):
+            if not self.done.done():
+                self.done.set_exception(error or EOFError(len(self.got)))
+
+    async def work(loop):
+        by_methods = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        by_methods.load_verify_locations(files / "good.pem")
+        by_methods.sslobject_class = Object
+        sink = await loop.create_server(Sink, "127.0.0.1", 0, ssl=contexts.server)
+        source = await loop.create_server(Source, "127.0.0.1", 0, ssl=contexts.server)
+        try:
+            other, _ = await loop.create_connection(asyncio.Protocol, *sink.sockets[0].getsockname(), ssl=by_methods,
+                                                    server_hostname="localhost")
+            assert not other._ssl_protocol._is_direct
+            transport, small = await loop.create_connection(lambda: Small(other), *source.sockets[0].getsockname(),
+                                                            ssl=contexts.client, server_hostname="localhost")
+            await small.done
+            assert small.got == data
+            while Sink.size < MOST * 50:
+                await asyncio.sleep(0.001)
+            for each in transport, other:
+                each.close()
+        finally:
+            sink.close()
+            source.close()
+        return Sink.size
+
+    size, reports = run_on("cio", work)
+    assert size >= MOST * 50
+    assert not reports
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_byte_arrives(contexts, version, seed):  # noqa: F811
