@@ -166,6 +166,8 @@ void py__tls_engine_go_direct(struct py__tls *self)
 int py__tls_feed(struct py__tls *self, const char *data, size_t size)
 {
     if (likely(self->direct.ssl != NULL)) {
+        if (unlikely(self->n_fed) && py__tls_feed_end(self, 0) < 0) /* called within a call */
+            return -1;
         if (likely(!self->in.data && !self->above)) {
             self->fed = data;
             self->n_fed = size;

@@ -199,6 +199,60 @@ def test_what_is_unread_stays_while_another_connection_writes(contexts, files): 
     assert not reports
 
 
+def test_what_is_unread_comes_first_when_more_is_fed_within_a_call(contexts):  # noqa: F811
+    """By data_received() of the protocol itself, which a transport of the program's may call from anywhere."""
+
+    class Small(asyncio.BufferedProtocol):
+        late = None
+
+        def connection_made(self, transport):
+            self.transport, self.got, self.buffer = transport, bytearray(), bytearray(10)
+
+        def get_buffer(self, hint):
+            return self.buffer
+
+        def buffer_updated(self, n):
+            self.got += self.buffer[:n]
+            if self.late:
+                late, self.late = self.late, None
+                self.transport._ssl_protocol.data_received(late)
+
+    async def shake_hands(loop, peer, incoming, outgoing, sock):
+        while True:
+            try:
+                return peer.do_handshake()
+            except ssl.SSLWantReadError:
+                await loop.sock_sendall(sock, outgoing.read())
+                incoming.write(await loop.sock_recv(sock, 65_536))
+            finally:
+                await loop.sock_sendall(sock, outgoing.read())
+
+    async def work(loop):
+        ours, theirs = socket.socketpair()
+        for each in ours, theirs:
+            each.setblocking(False)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = contexts.server.wrap_bio(incoming, outgoing, server_side=True)
+        hands = asyncio.ensure_future(shake_hands(loop, peer, incoming, outgoing, theirs))
+        transport, small = await loop.create_connection(Small, sock=ours, ssl=contexts.client, server_hostname="localhost")
+        await hands
+        pieces = []
+        for letter in b"abc":
+            peer.write(bytes([letter]) * 100)
+            pieces.append(outgoing.read())
+        small.late = pieces.pop()
+        await loop.sock_sendall(theirs, b"".join(pieces))
+        while len(small.got) < 300:
+            await asyncio.sleep(0.001)
+        transport.abort()
+        theirs.close()
+        return bytes(small.got)
+
+    got, reports = run_on("cio", work)
+    assert got == b"a" * 100 + b"b" * 100 + b"c" * 100
+    assert not reports
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_byte_arrives(contexts, version, seed):  # noqa: F811
