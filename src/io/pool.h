@@ -19,10 +19,9 @@ struct cio_executor {
     struct worker *idle; /* the one that became so last comes first: it is still warm */
     int n_threads;
     int max_threads;
-    int n_busy; /* atomic: jobs that threads have, and have not sent home */
-    bool
-        spinning; /* atomic: an idle thread has not gone to sleep yet; it alone has the next field */
-    struct cio__spin spin; /* how soon another job came */
+    int n_busy;            /* atomic: jobs that threads have, and have not sent home */
+    bool spinning;         /* atomic: an idle thread has not gone to sleep yet */
+    struct cio__spin spin; /* how soon another job came; that thread's alone */
     bool waking;   /* a thread was woken or started, and has not looked into the queue yet */
     int n_started; /* for their names */
     bool stopped;

@@ -87,31 +87,30 @@ static int64_t time_to_sleep_ns(const cio_loop *loop, int64_t now_ns)
 
 /*
  * Waits for a little while, awake, for a thread to post what it owes. Files are not kept waiting for
- * that: each round asks for them. Returns whether there is something to do, or an error.
+ * that: each round asks for them. Whatever came of it, the next turn looks what there is to do, and
+ * how long it may sleep. Returns 0 or an error.
  */
-static int wait_awake(cio_loop *loop, int64_t until_ns)
+static int wait_awake(cio_loop *loop)
 {
-    for (int64_t now_ns = 0; now_ns < until_ns; now_ns = cio__now_ns(loop)) {
-        for (int i = 0; i < CIO__SPIN_CHECKS; i++) {
-            if (cio__inbox_has_mail(loop))
-                return 1;
+    int64_t until_ns = cio__now_ns(loop) + CIO__SPIN_NS;
+    int rc = 0;
+    do {
+        for (int i = 0; i < CIO__SPIN_CHECKS && !cio__inbox_has_mail(loop); i++)
             cio__spin_pause();
-        }
-        int rc = loop->files.n_blocks > 0 ? poll_files(loop, 0) : 0;
-        if (rc < 0 || !cio__ready_empty(&loop->ready))
-            return rc < 0 ? rc : 1;
-    }
-    return 0;
-}
-
-static int spin(cio_loop *loop, int64_t timeout_ns)
-{
-    if ((timeout_ns != CIO__WAIT_FOREVER && timeout_ns < CIO__SPIN_NS) ||
-        !cio__spin_begin(&loop->spin))
-        return 0;
-    int rc = wait_awake(loop, cio__now_ns(loop) + CIO__SPIN_NS);
+        if (cio__inbox_has_mail(loop))
+            break;
+        if (loop->files.n_blocks > 0)
+            rc = poll_files(loop, 0);
+    } while (rc == 0 && cio__ready_empty(&loop->ready) && cio__now_ns(loop) < until_ns);
     cio__spin_end(&loop->spin, cio__inbox_has_mail(loop));
     return rc;
+}
+
+/* Whether a thread may post soon, and no timer is due before. */
+static bool waits_awake(cio_loop *loop, int64_t timeout_ns)
+{
+    return loop->expected && (timeout_ns == CIO__WAIT_FOREVER || timeout_ns >= CIO__SPIN_NS) &&
+           cio__spin_begin(&loop->spin);
 }
 
 /* Nothing is ready: sleep until something is. */
@@ -122,8 +121,9 @@ static int sleep_in_poll(cio_loop *loop, int64_t timeout_ns)
         return cio_stop(loop);
     }
     cio__counters_show(loop);
-    int rc = loop->expected ? spin(loop, timeout_ns) : 0;
-    return rc ? (rc < 0 ? rc : 0) : poll_files(loop, cio__inbox_sleep(loop) ? timeout_ns : 0);
+    if (waits_awake(loop, timeout_ns))
+        return wait_awake(loop);
+    return poll_files(loop, cio__inbox_sleep(loop) ? timeout_ns : 0);
 }
 
 /* Whether there is something that could be late: a timer that anybody waits for, or a file. */
