@@ -172,12 +172,13 @@ static void renew(struct http_files *files, struct http_file *old, struct http_f
 {
     if (old && old->remembered)
         forget(files, old);
-    struct http_file *other =
-        file ? find(files, (struct http_text){file->path, file->path_size}, file->hash) : NULL;
+    if (!file)
+        return;
+    struct http_file *other = find(files, (struct http_text){file->path, file->path_size},
+                                   file->hash);
     if (other)
         forget(files, other);
-    if (file)
-        remember(files, file);
+    remember(files, file);
 }
 
 /* The file as it is now; old is what was known, or NULL, and held. Returns 0 or why not. */
