@@ -204,8 +204,8 @@ enum { PY__TLS_CLOSED = 0, PY__TLS_AGAIN = -1, PY__TLS_FAILED = -2 };
 int py__tls_engine_init(struct py__tls *self);
 void py__tls_engine_go_direct(struct py__tls *self); /* after the handshake */
 /*
- * What has come. It is the caller's until py__tls_feed_end(), which keeps what nobody wanted: 0, or
- * -1 with an exception, then of rc also.
+ * What has come. It lies with the caller until py__tls_feed_end(), which keeps what nobody has read,
+ * and returns rc, or -1 with an exception: that of rc if it was -1.
  */
 int py__tls_feed(struct py__tls *self, const char *data, size_t size);
 int py__tls_feed_end(struct py__tls *self, int rc);

@@ -9,7 +9,6 @@
 /* OpenSSL's numbers, the same in all its versions. */
 enum {
     RETRY_READ = 0x01 | 0x08,
-    RETRY_WRITE = 0x02 | 0x08,
     RETRY_ANY = 0x0f,
     SOURCE_SINK = 0x0400,
     CTRL_PENDING = 10,

@@ -211,9 +211,8 @@ static int finish(struct py__tls *self, ssize_t end, PyObject *error)
 }
 
 /*
- * One piece of data: straight into the bytes object that the program is given, where it is known how
- * long that may become; through the loop's buffer else. Returns whether there was any; *end as
- * collect().
+ * One piece of data, straight into the bytes object that the program is given. Returns 0, also if
+ * there is none, or -1; *end as collect(), and *error, if that has failed, is to be raised later.
  */
 static int read_bytes(struct py__tls *self, ssize_t *end, PyObject **error)
 {
@@ -233,7 +232,10 @@ static int read_bytes(struct py__tls *self, ssize_t *end, PyObject **error)
     return deliver(self, bytes);
 }
 
-/* What was fed may lie in the same buffer: it goes to a place of its own. */
+/*
+ * The same through the loop's buffer, for a layer above and where nobody knows how long the data may
+ * become. What was fed may lie there too: it goes to a place of its own.
+ */
 static int read_copied(struct py__tls *self, ssize_t *end, PyObject **error)
 {
     char *buffer = py__read_buffer(self->loop);
